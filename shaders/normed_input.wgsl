@@ -1,0 +1,14 @@
+// The input of a matrix product that begins with RMSNorm: the residual stream and the norm's scale.
+
+@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> norm: array<vec4<f32>>;
+
+const NORMED = true;
+
+fn read_input(row: u32, k4: u32) -> vec4<f32> {
+    return x[row * (WEIGHT_COLS / 4u) + k4];
+}
+
+fn scale_input(value: vec4<f32>, k4: u32) -> vec4<f32> {
+    return value * norm[k4];
+}

@@ -1,0 +1,33 @@
+// project: a projection that is added to the residual stream: attention output, and FFN down.
+// Grid: (pairs of weight rows, tiles of batch rows).
+
+@group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> x: array<f32>;
+
+const NORMED = false;
+
+fn read_input(row: u32, k4: u32) -> vec4<f32> {
+    return input[row * (WEIGHT_COLS / 4u) + k4];
+}
+
+fn scale_input(value: vec4<f32>, k4: u32) -> vec4<f32> {
+    return value;
+}
+
+@compute @workgroup_size(64)
+fn project(@builtin(global_invocation_id) id: vec3<u32>) {
+    let half = WEIGHT_ROWS / 2u;
+    if (id.x >= half) {
+        return;
+    }
+    let first = id.y * TILE;
+    let products = multiply(id.x, id.x + half, first);
+    for (var t = 0u; t < TILE; t++) {
+        if (first + t >= batch.count.x) {
+            return;
+        }
+        let at = (first + t) * WEIGHT_ROWS + id.x;
+        x[at] += products.a[t];
+        x[at + half] += products.b[t];
+    }
+}

@@ -1,0 +1,123 @@
+//! From a stream of weights to a model on the GPU.
+//!
+//! The matrices that a stage multiplies with together (query, key and value; gate and up) are
+//! stacked as they arrive, so that the stage is one dispatch.
+
+use super::GpuBackend;
+use super::cache::GpuCache;
+use super::device::GpuDevice;
+use super::forward::{ForwardPass, LayerWeights, Weights};
+use super::weights::GpuMatrix;
+use crate::backend::{Backend, BackendBuilder, CacheSize};
+use crate::model::ModelConfig;
+use crate::model::weights::{LayerWeight, WeightMatrix, WeightName};
+use crate::{Error, Result};
+use std::collections::HashMap;
+
+/// Takes weights to GPU memory and becomes a [`GpuBackend`].
+pub struct GpuBuilder {
+    device: GpuDevice,
+    config: ModelConfig,
+    cache: GpuCache,
+    /// Matrices that wait for the ones they are stacked with.
+    waiting: HashMap<WeightName, WeightMatrix>,
+    /// Uploaded matrices, by the name of their first part.
+    matrices: HashMap<WeightName, GpuMatrix>,
+    norms: HashMap<WeightName, wgpu::Buffer>,
+}
+
+/// The matrices that are stacked with `name`, in the order of their rows.
+fn stacked(name: WeightName) -> Vec<WeightName> {
+    use LayerWeight::{Gate, Key, Query, Up, Value};
+    match name {
+        WeightName::Layer(layer, Query | Key | Value) => {
+            [Query, Key, Value].map(|w| WeightName::Layer(layer, w)).into()
+        }
+        WeightName::Layer(layer, Gate | Up) => {
+            [Gate, Up].map(|w| WeightName::Layer(layer, w)).into()
+        }
+        _ => vec![name],
+    }
+}
+
+impl GpuBuilder {
+    /// Reserves the KV cache: what does not fit is said before any weight is read.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`] where the cache exceeds what the adapter binds in one piece.
+    pub fn new(device: GpuDevice, config: &ModelConfig, cache: CacheSize) -> Result<Self> {
+        Ok(Self {
+            cache: GpuCache::new(&device, config, cache)?,
+            device,
+            config: config.clone(),
+            waiting: HashMap::new(),
+            matrices: HashMap::new(),
+            norms: HashMap::new(),
+        })
+    }
+
+    fn take_matrix(&mut self, name: WeightName) -> Result<GpuMatrix> {
+        self.matrices.remove(&name).ok_or_else(|| missing(name))
+    }
+
+    fn take_norm(&mut self, name: WeightName) -> Result<wgpu::Buffer> {
+        self.norms.remove(&name).ok_or_else(|| missing(name))
+    }
+}
+
+fn missing(name: WeightName) -> Error {
+    Error::MissingTensor {
+        name: name.gguf_name(),
+    }
+}
+
+impl BackendBuilder for GpuBuilder {
+    fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
+        use LayerWeight::{AttentionNorm, FfnNorm};
+        if let WeightName::OutputNorm | WeightName::Layer(_, AttentionNorm | FfnNorm) = name {
+            let norm = self.device.storage_with(&name.gguf_name(), &matrix.data)?;
+            self.norms.insert(name, norm);
+            return self.device.check();
+        }
+        self.waiting.insert(name, matrix);
+        let names = stacked(name);
+        if !names.iter().all(|n| self.waiting.contains_key(n)) {
+            return Ok(());
+        }
+        let parts = names.iter().filter_map(|n| self.waiting.remove(n)).collect();
+        let whole = WeightMatrix::stack(parts)?;
+        let uploaded = GpuMatrix::upload(&self.device, &names[0].gguf_name(), &whole)?;
+        self.matrices.insert(names[0], uploaded);
+        self.device.check()
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Box<dyn Backend>> {
+        let mut layers = Vec::with_capacity(self.config.n_layers);
+        for layer in 0..self.config.n_layers {
+            let name = |weight| WeightName::Layer(layer, weight);
+            layers.push(LayerWeights {
+                attention_norm: self.take_norm(name(LayerWeight::AttentionNorm))?,
+                qkv: self.take_matrix(name(LayerWeight::Query))?,
+                attention_output: self.take_matrix(name(LayerWeight::AttentionOutput))?,
+                ffn_norm: self.take_norm(name(LayerWeight::FfnNorm))?,
+                gate_up: self.take_matrix(name(LayerWeight::Gate))?,
+                down: self.take_matrix(name(LayerWeight::Down))?,
+            });
+        }
+        let weights = Weights {
+            embedding: self.take_matrix(WeightName::Embedding)?,
+            layers,
+            output_norm: self.take_norm(WeightName::OutputNorm)?,
+            output: self.matrices.remove(&WeightName::Output),
+        };
+        let Self {
+            device,
+            config,
+            cache,
+            ..
+        } = *self;
+        let forward = ForwardPass::new(&device, &config, &cache, weights)?;
+        device.check()?;
+        Ok(Box::new(GpuBackend::new(device, cache, forward)))
+    }
+}

@@ -1,0 +1,131 @@
+//! The KV cache in GPU memory, and the operations on it: copying a lane, adding to a slot, reading
+//! a slot.
+//!
+//! Keys and values have a buffer each, f32, `[layer, lane, position, KV head, element]`. The
+//! stages of one layer bind that layer's part; the operations bind it all, so that steering every
+//! layer is one dispatch.
+
+use super::device::GpuDevice;
+use super::kernels::{Kernels, Stage, Variant};
+use crate::Result;
+use crate::backend::{CacheSize, Slot};
+use crate::model::ModelConfig;
+
+pub(super) struct GpuCache {
+    size: CacheSize,
+    n_layers: usize,
+    kv_width: usize,
+    keys: wgpu::Buffer,
+    values: wgpu::Buffer,
+}
+
+/// Positions are rounded up to this, so that each layer's part begins at an offset that every
+/// adapter can bind (256 bytes).
+const CAPACITY_STEP: usize = 16;
+
+impl GpuCache {
+    /// An empty cache of at least this size.
+    pub fn new(device: &GpuDevice, config: &ModelConfig, size: CacheSize) -> Result<Self> {
+        let size = CacheSize {
+            lanes: size.lanes,
+            capacity: size.capacity.next_multiple_of(CAPACITY_STEP),
+        };
+        let bytes = (config.slot_len() * size.lanes * size.capacity * size_of::<f32>()) as u64;
+        Ok(Self {
+            size,
+            n_layers: config.n_layers,
+            kv_width: config.kv_width(),
+            keys: device.storage("KV cache, keys", bytes)?,
+            values: device.storage("KV cache, values", bytes)?,
+        })
+    }
+
+    pub fn size(&self) -> CacheSize {
+        self.size
+    }
+
+    /// One layer's keys and values, to bind.
+    pub fn layer(&self, layer: usize) -> [wgpu::BindingResource<'_>; 2] {
+        let positions = self.size.lanes * self.size.capacity;
+        let bytes = (positions * self.kv_width * size_of::<f32>()) as u64;
+        [&self.keys, &self.values].map(|buffer| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: layer as u64 * bytes,
+                size: std::num::NonZeroU64::new(bytes),
+            })
+        })
+    }
+
+    /// Records the copy of the first `len` positions of a lane.
+    pub fn copy_lane(
+        &self,
+        device: &GpuDevice,
+        kernels: &mut Kernels,
+        pass: &mut wgpu::ComputePass,
+        [from, to, len]: [usize; 3],
+    ) {
+        let lanes = device.uniform("copy_lane", 16);
+        let words = [from as u32, to as u32, len as u32, 0];
+        device
+            .queue
+            .write_buffer(&lanes, 0, bytemuck::cast_slice(&words));
+        let bound = [&lanes, &self.keys, &self.values].map(|b| b.as_entire_binding());
+        let bind_group = kernels.bind(Stage::CopyLane, &bound);
+        let grid = [len * self.kv_width / 4, self.n_layers];
+        kernels.dispatch(pass, Variant::plain(Stage::CopyLane), &bind_group, grid);
+    }
+
+    /// Records the addition of `delta` to a slot: one dispatch for all layers, keys and values.
+    pub fn add_to_slot(
+        &self,
+        device: &GpuDevice,
+        kernels: &mut Kernels,
+        pass: &mut wgpu::ComputePass,
+        [lane, position]: [usize; 2],
+        delta: &Slot,
+    ) -> Result<()> {
+        let target = device.uniform("add_to_slot", 16);
+        let words = [lane as u32, position as u32, 0, 0];
+        device
+            .queue
+            .write_buffer(&target, 0, bytemuck::cast_slice(&words));
+        let delta_keys = device.storage_with("key delta", bytemuck::cast_slice(&delta.keys))?;
+        let delta_values = device.storage_with("value delta", bytemuck::cast_slice(&delta.values))?;
+        let buffers = [&target, &delta_keys, &delta_values, &self.keys, &self.values];
+        let bind_group = kernels.bind(Stage::AddToSlot, &buffers.map(|b| b.as_entire_binding()));
+        let grid = [self.n_layers * self.kv_width / 4, 1];
+        kernels.dispatch(pass, Variant::plain(Stage::AddToSlot), &bind_group, grid);
+        Ok(())
+    }
+
+    /// Reads one slot of every layer.
+    pub async fn read_slot(
+        &self,
+        device: &GpuDevice,
+        lane: usize,
+        position: usize,
+    ) -> Result<Slot> {
+        let width = (self.kv_width * size_of::<f32>()) as u64;
+        let half = self.n_layers as u64 * width;
+        let staging = device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("slot"),
+            size: 2 * half,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = device.device.create_command_encoder(&Default::default());
+        for (source, start) in [(&self.keys, 0), (&self.values, half)] {
+            for layer in 0..self.n_layers {
+                let slot = (layer * self.size.lanes + lane) * self.size.capacity + position;
+                let from = slot as u64 * width;
+                let to = start + layer as u64 * width;
+                encoder.copy_buffer_to_buffer(source, from, &staging, to, width);
+            }
+        }
+        device.queue.submit([encoder.finish()]);
+        let mut keys = device.read(&staging, 2 * half).await?;
+        let values = keys.split_off(keys.len() / 2);
+        Ok(Slot { keys, values })
+    }
+}

@@ -1,0 +1,231 @@
+//! The connection to a graphics adapter, and what it reports when something goes wrong.
+
+use crate::{Error, Result};
+use futures_channel::oneshot;
+use std::sync::{Arc, Mutex};
+
+/// What an adapter says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdapterInfo {
+    /// The adapter's name, or the API's name where a browser hides it.
+    pub name: String,
+    /// Whether it computes on the CPU (lavapipe, SwiftShader, WARP).
+    pub software: bool,
+}
+
+/// An adapter's device and queue.
+#[derive(Debug, Clone)]
+pub struct GpuDevice {
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    info: AdapterInfo,
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+/// What the driver reported outside of any call of ours.
+#[derive(Debug, Clone)]
+enum Fault {
+    Lost(String),
+    Error(String),
+}
+
+impl GpuDevice {
+    /// Asks the system, or the browser, for its fastest adapter and opens a device with all of the
+    /// adapter's limits. A software adapter is accepted; see [`AdapterInfo::software`].
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where there is no adapter, [`Error::Gpu`] where it gives no device.
+    pub async fn request() -> Result<Self> {
+        let instance =
+            wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let adapter = instance
+            .request_adapter(&wgpu::RequestAdapterOptions {
+                power_preference: wgpu::PowerPreference::HighPerformance,
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| Error::NoAdapter {
+                detail: format!(" ({e})"),
+            })?;
+        let (device, queue) = adapter
+            .request_device(&wgpu::DeviceDescriptor {
+                label: Some("cache-steering"),
+                required_limits: adapter.limits(),
+                ..Default::default()
+            })
+            .await
+            .map_err(|e| Error::Gpu {
+                reason: e.to_string(),
+            })?;
+
+        let described = adapter.get_info();
+        let info = AdapterInfo {
+            name: if described.name.is_empty() {
+                "WebGPU adapter".into()
+            } else {
+                described.name
+            },
+            software: described.device_type == wgpu::DeviceType::Cpu,
+        };
+
+        let fault = Arc::new(Mutex::new(None));
+        let lost = fault.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            // Dropping the device also "loses" it; nobody is left to be told.
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                report(&lost, Fault::Lost(message));
+            }
+        });
+        let failed = fault.clone();
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            log::error!("GPU: {error}");
+            report(&failed, Fault::Error(error.to_string()));
+        }));
+        Ok(Self {
+            device,
+            queue,
+            info,
+            fault,
+        })
+    }
+
+    /// What the adapter says of itself.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.info
+    }
+
+    /// The driver's last complaint, if it had one: errors arrive after the call that caused them.
+    pub(super) fn check(&self) -> Result<()> {
+        let fault = self.fault.lock().unwrap_or_else(|e| e.into_inner()).clone();
+        match fault {
+            None => Ok(()),
+            Some(Fault::Lost(reason)) => Err(Error::DeviceLost { reason }),
+            Some(Fault::Error(reason)) => Err(Error::Gpu { reason }),
+        }
+    }
+
+    /// A storage buffer of `size` bytes that can be written, read back and bound.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`] where the adapter does not bind that much in one piece.
+    pub(super) fn storage(&self, label: &str, size: u64) -> Result<wgpu::Buffer> {
+        let limits = self.device.limits();
+        let limit = limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size);
+        if size > limit {
+            return Err(Error::GpuLimit {
+                what: label.to_string(),
+                need: size,
+                limit,
+            });
+        }
+        use wgpu::BufferUsages as Usage;
+        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC,
+            mapped_at_creation: false,
+        }))
+    }
+
+    /// A storage buffer with these contents.
+    ///
+    /// # Errors
+    /// As [`GpuDevice::storage`].
+    pub(super) fn storage_with(&self, label: &str, contents: &[u8]) -> Result<wgpu::Buffer> {
+        let buffer = self.storage(label, contents.len() as u64)?;
+        self.queue.write_buffer(&buffer, 0, contents);
+        Ok(buffer)
+    }
+
+    /// A uniform buffer of `size` bytes.
+    pub(super) fn uniform(&self, label: &str, size: u64) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Submits `encoder` and returns when the GPU has done that work and all before it.
+    pub(super) async fn submit_and_wait(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
+        let submission = self.submit(encoder);
+        self.wait(submission).await
+    }
+
+    /// Submits `encoder`; the result can be waited for.
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Submission {
+        let index = self.queue.submit([encoder.finish()]);
+        let (sender, done) = oneshot::channel();
+        self.queue.on_submitted_work_done(move || {
+            // The receiver may have gone: a caller need not wait.
+            let _ = sender.send(());
+        });
+        Submission { index, done }
+    }
+
+    /// Waits for a submission.
+    pub(super) async fn wait(&self, submission: Submission) -> Result<()> {
+        self.drive(Some(submission.index));
+        // A dropped sender means that the device went away; `check` knows why.
+        let _ = submission.done.await;
+        self.check()
+    }
+
+    /// Reads the first `size` bytes of `staging`, a buffer made for mapping, after all work that
+    /// was submitted so far.
+    pub(super) async fn read(&self, staging: &wgpu::Buffer, size: u64) -> Result<Vec<f32>> {
+        let (sender, mapped) = oneshot::channel();
+        staging.map_async(wgpu::MapMode::Read, ..size, move |result| {
+            let _ = sender.send(result);
+        });
+        // Firefox completes a map on a slow timer unless another submit follows it.
+        #[cfg(target_arch = "wasm32")]
+        self.queue.submit([]);
+        self.drive(None);
+        let outcome = mapped.await;
+        self.check()?;
+        let unreadable = |e: String| Error::Gpu {
+            reason: format!("its results could not be read back: {e}"),
+        };
+        match outcome {
+            Ok(result) => result.map_err(|e| unreadable(e.to_string()))?,
+            Err(e) => return Err(unreadable(e.to_string())),
+        }
+        let values = {
+            let view = staging
+                .get_mapped_range(..size)
+                .map_err(|e| unreadable(e.to_string()))?;
+            bytemuck::pod_collect_to_vec(&view)
+        };
+        staging.unmap();
+        Ok(values)
+    }
+
+    /// Natively, callbacks run only while somebody polls; a browser has its event loop.
+    fn drive(&self, _until: Option<wgpu::SubmissionIndex>) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Err(e) = self.device.poll(wgpu::PollType::Wait {
+            submission_index: _until,
+            timeout: None,
+        }) {
+            report(&self.fault, Fault::Lost(e.to_string()));
+        }
+    }
+}
+
+/// Work that was submitted and may still be running.
+pub(super) struct Submission {
+    index: wgpu::SubmissionIndex,
+    done: oneshot::Receiver<()>,
+}
+
+/// Keeps the first fault: the later ones follow from it. A loss outranks an error.
+fn report(slot: &Mutex<Option<Fault>>, fault: Fault) {
+    let mut slot = slot.lock().unwrap_or_else(|e| e.into_inner());
+    if slot.is_none() || matches!(fault, Fault::Lost(_)) {
+        *slot = Some(fault);
+    }
+}

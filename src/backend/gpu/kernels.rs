@@ -1,0 +1,422 @@
+//! The compute kernels: which WGSL parts a stage consists of, what it binds, and its pipelines.
+//!
+//! A kernel's source is plain text put together from the files of `shaders/`: first the constants
+//! of the model and of this variant, then the shared parts, then the stage. There is one variant
+//! for each weight format, matrix size and tile of batch rows that a model needs, compiled when it
+//! is first used.
+
+use super::device::GpuDevice;
+use crate::backend::CacheSize;
+use crate::model::ModelConfig;
+use crate::model::weights::WeightFormat;
+use std::collections::HashMap;
+use std::fmt::Write;
+
+/// Largest batch of one pass: bounds the activation buffers and the work of one submit.
+pub(super) const MAX_ROWS: usize = 64;
+
+/// Sizes of the tile of batch rows that one thread computes.
+const TILES: [usize; 4] = [1, 2, 4, 8];
+
+/// A stage of the forward pass, or an operation on the cache. Named as its file in `shaders/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Stage {
+    Embed,
+    Qkv,
+    Attention,
+    Project,
+    GateUp,
+    Head,
+    AddToSlot,
+    CopyLane,
+}
+
+/// What a stage binds, in the order of its `@binding` numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Binding {
+    Uniform,
+    Read,
+    Write,
+}
+
+use Binding::{Read, Uniform, Write as ReadWrite};
+
+impl Stage {
+    #[cfg(test)]
+    const ALL: [Stage; 8] = [
+        Self::Embed,
+        Self::Qkv,
+        Self::Attention,
+        Self::Project,
+        Self::GateUp,
+        Self::Head,
+        Self::AddToSlot,
+        Self::CopyLane,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Embed => "embed",
+            Self::Qkv => "qkv",
+            Self::Attention => "attention",
+            Self::Project => "project",
+            Self::GateUp => "gate_up",
+            Self::Head => "head",
+            Self::AddToSlot => "add_to_slot",
+            Self::CopyLane => "copy_lane",
+        }
+    }
+
+    /// How much of the grid's first dimension one workgroup takes.
+    fn items_per_workgroup(self) -> u32 {
+        match self {
+            Self::Attention => 1,
+            _ => 64,
+        }
+    }
+
+    fn bindings(self) -> &'static [Binding] {
+        match self {
+            Self::Embed => &[Uniform, Read, Read, ReadWrite],
+            Self::Qkv => &[
+                Uniform, Read, Read, Read, Read, Read, ReadWrite, ReadWrite, ReadWrite,
+            ],
+            Self::Attention => &[Uniform, Read, Read, Read, ReadWrite],
+            Self::Project => &[Uniform, Read, Read, Read, ReadWrite],
+            Self::GateUp | Self::Head => &[Uniform, Read, Read, Read, Read, ReadWrite],
+            Self::AddToSlot => &[Uniform, Read, Read, ReadWrite, ReadWrite],
+            Self::CopyLane => &[Uniform, ReadWrite, ReadWrite],
+        }
+    }
+
+    /// The parts of the source, without the weight format's.
+    fn parts(self) -> &'static [&'static str] {
+        const BATCH: &str = include_str!("../../../shaders/batch.wgsl");
+        const CACHE: &str = include_str!("../../../shaders/cache.wgsl");
+        const MATMUL: &str = include_str!("../../../shaders/matmul.wgsl");
+        const NORMED: &str = include_str!("../../../shaders/normed_input.wgsl");
+        match self {
+            Self::Embed => &[BATCH, include_str!("../../../shaders/embed.wgsl")],
+            Self::Qkv => &[
+                BATCH,
+                CACHE,
+                NORMED,
+                MATMUL,
+                include_str!("../../../shaders/qkv.wgsl"),
+            ],
+            Self::Attention => &[
+                BATCH,
+                CACHE,
+                include_str!("../../../shaders/attention.wgsl"),
+            ],
+            Self::Project => &[
+                BATCH,
+                MATMUL,
+                include_str!("../../../shaders/project.wgsl"),
+            ],
+            Self::GateUp => &[
+                BATCH,
+                NORMED,
+                MATMUL,
+                include_str!("../../../shaders/gate_up.wgsl"),
+            ],
+            Self::Head => &[
+                BATCH,
+                NORMED,
+                MATMUL,
+                include_str!("../../../shaders/head.wgsl"),
+            ],
+            Self::AddToSlot => &[CACHE, include_str!("../../../shaders/add_to_slot.wgsl")],
+            Self::CopyLane => &[CACHE, include_str!("../../../shaders/copy_lane.wgsl")],
+        }
+    }
+}
+
+fn weight_parts(format: WeightFormat) -> [&'static str; 2] {
+    [
+        include_str!("../../../shaders/weights/block.wgsl"),
+        match format {
+            WeightFormat::Q8_0 => include_str!("../../../shaders/weights/q8_0.wgsl"),
+            WeightFormat::Q4_0 => include_str!("../../../shaders/weights/q4_0.wgsl"),
+            WeightFormat::Q4_1 => include_str!("../../../shaders/weights/q4_1.wgsl"),
+            WeightFormat::F16 => include_str!("../../../shaders/weights/f16.wgsl"),
+            WeightFormat::F32 => include_str!("../../../shaders/weights/f32.wgsl"),
+        },
+    ]
+}
+
+/// The weight matrix that a variant multiplies with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct MatrixShape {
+    pub format: WeightFormat,
+    pub rows: usize,
+    pub cols: usize,
+}
+
+/// One kernel: a stage, with its matrix and tile where it has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Variant {
+    pub stage: Stage,
+    pub matrix: Option<MatrixShape>,
+    pub tile: usize,
+}
+
+impl Variant {
+    /// A stage without weights.
+    pub fn plain(stage: Stage) -> Self {
+        Self {
+            stage,
+            matrix: None,
+            tile: 1,
+        }
+    }
+
+    /// A stage that multiplies `rows` batch rows with a matrix, in the smallest tile that takes
+    /// them all, or the largest.
+    pub fn product(stage: Stage, matrix: MatrixShape, rows: usize) -> Self {
+        let largest = TILES[TILES.len() - 1];
+        Self {
+            stage,
+            matrix: Some(matrix),
+            tile: TILES.into_iter().find(|t| *t >= rows).unwrap_or(largest),
+        }
+    }
+
+    /// The WGSL source.
+    fn source(&self, config: &ModelConfig, cache: CacheSize) -> String {
+        let mut source = String::new();
+        let mut constant = |name: &str, value: usize| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(source, "const {name} = {value}u;");
+        };
+        constant("MAX_ROWS", MAX_ROWS);
+        constant("TILE", self.tile);
+        constant("N_LAYERS", config.n_layers);
+        constant("N_HEADS", config.n_heads);
+        constant("N_KV_HEADS", config.n_kv_heads);
+        constant("HEAD_DIM", config.head_dim);
+        constant("LANES", cache.lanes);
+        constant("CAPACITY", cache.capacity);
+        if let Some(matrix) = self.matrix {
+            constant("WEIGHT_ROWS", matrix.rows);
+            constant("WEIGHT_COLS", matrix.cols);
+        }
+        let scale = 1.0 / (config.head_dim as f32).sqrt();
+        let _ = writeln!(source, "const NORM_EPS = f32({:e});", config.norm_eps);
+        let _ = writeln!(source, "const ATTENTION_SCALE = f32({scale:e});");
+        for part in self.matrix.iter().flat_map(|m| weight_parts(m.format)) {
+            source.push_str(part);
+        }
+        for part in self.stage.parts() {
+            source.push_str(part);
+        }
+        source
+    }
+}
+
+/// The pipelines of a model, compiled as they are needed.
+pub(super) struct Kernels {
+    device: GpuDevice,
+    config: ModelConfig,
+    cache: CacheSize,
+    layouts: HashMap<Stage, wgpu::BindGroupLayout>,
+    pipelines: HashMap<Variant, wgpu::ComputePipeline>,
+}
+
+impl Kernels {
+    pub fn new(device: GpuDevice, config: ModelConfig, cache: CacheSize) -> Self {
+        Self {
+            device,
+            config,
+            cache,
+            layouts: HashMap::new(),
+            pipelines: HashMap::new(),
+        }
+    }
+
+    /// Binds buffers to a stage, in the order of its binding numbers.
+    pub fn bind(&mut self, stage: Stage, resources: &[wgpu::BindingResource]) -> wgpu::BindGroup {
+        let entries: Vec<_> = (0..)
+            .zip(resources)
+            .map(|(binding, resource)| wgpu::BindGroupEntry {
+                binding,
+                resource: resource.clone(),
+            })
+            .collect();
+        let device = self.device.clone();
+        device.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(stage.name()),
+            layout: self.layout(stage),
+            entries: &entries,
+        })
+    }
+
+    /// Records one dispatch over `grid`, counted as the stage's source says.
+    pub fn dispatch(
+        &mut self,
+        pass: &mut wgpu::ComputePass,
+        variant: Variant,
+        bind_group: &wgpu::BindGroup,
+        grid: [usize; 2],
+    ) {
+        let [x, y] = grid.map(|n| n as u32);
+        pass.set_pipeline(self.pipeline(variant));
+        pass.set_bind_group(0, bind_group, &[]);
+        pass.dispatch_workgroups(x.div_ceil(variant.stage.items_per_workgroup()), y, 1);
+    }
+
+    fn layout(&mut self, stage: Stage) -> &wgpu::BindGroupLayout {
+        self.layouts.entry(stage).or_insert_with(|| {
+            let entries: Vec<_> = (0..)
+                .zip(stage.bindings())
+                .map(|(binding, kind)| wgpu::BindGroupLayoutEntry {
+                    binding,
+                    visibility: wgpu::ShaderStages::COMPUTE,
+                    ty: wgpu::BindingType::Buffer {
+                        ty: match kind {
+                            Uniform => wgpu::BufferBindingType::Uniform,
+                            Read => wgpu::BufferBindingType::Storage { read_only: true },
+                            ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+                        },
+                        has_dynamic_offset: false,
+                        min_binding_size: None,
+                    },
+                    count: None,
+                })
+                .collect();
+            self.device
+                .device
+                .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                    label: Some(stage.name()),
+                    entries: &entries,
+                })
+        })
+    }
+
+    fn pipeline(&mut self, variant: Variant) -> &wgpu::ComputePipeline {
+        let layout = self.layout(variant.stage).clone();
+        self.pipelines.entry(variant).or_insert_with(|| {
+            let device = &self.device.device;
+            let name = variant.stage.name();
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(name),
+                source: wgpu::ShaderSource::Wgsl(variant.source(&self.config, self.cache).into()),
+            });
+            let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(name),
+                bind_group_layouts: &[Some(&layout)],
+                immediate_size: 0,
+            });
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(name),
+                layout: Some(&layout),
+                module: &module,
+                entry_point: Some(name),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every stage writes all of the workgroup memory that it reads.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            })
+        })
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use wgpu::naga;
+
+    fn smollm2_135m() -> ModelConfig {
+        ModelConfig {
+            name: String::new(),
+            architecture: "llama".into(),
+            n_layers: 30,
+            width: 576,
+            ffn_width: 1536,
+            n_heads: 9,
+            n_kv_heads: 3,
+            head_dim: 64,
+            vocab_size: 49152,
+            context_length: 8192,
+            rope_base: 100_000.0,
+            norm_eps: 1e-5,
+        }
+    }
+
+    /// Every stage in every weight format and tile parses, validates, and binds what
+    /// [`Stage::bindings`] says.
+    #[test]
+    fn every_variant_validates() {
+        let formats = [
+            WeightFormat::Q8_0,
+            WeightFormat::Q4_0,
+            WeightFormat::Q4_1,
+            WeightFormat::F16,
+            WeightFormat::F32,
+        ];
+        let cache = CacheSize {
+            lanes: 2,
+            capacity: 256,
+        };
+        for stage in Stage::ALL {
+            let has_weights = matches!(
+                stage,
+                Stage::Embed | Stage::Qkv | Stage::Project | Stage::GateUp | Stage::Head
+            );
+            let variants: Vec<Variant> = if has_weights {
+                formats
+                    .into_iter()
+                    .flat_map(|format| {
+                        TILES.map(|rows| {
+                            let (rows_of_matrix, cols) = (960, 576);
+                            let matrix = MatrixShape {
+                                format,
+                                rows: rows_of_matrix,
+                                cols,
+                            };
+                            Variant::product(stage, matrix, rows)
+                        })
+                    })
+                    .collect()
+            } else {
+                vec![Variant::plain(stage)]
+            };
+            for variant in variants {
+                let source = variant.source(&smollm2_135m(), cache);
+                let module = naga::front::wgsl::parse_str(&source)
+                    .unwrap_or_else(|e| panic!("{variant:?}: {}", e.emit_to_string(&source)));
+                naga::valid::Validator::new(
+                    naga::valid::ValidationFlags::all(),
+                    naga::valid::Capabilities::empty(),
+                )
+                .validate(&module)
+                .unwrap_or_else(|e| panic!("{variant:?}: {}", e.emit_to_string(&source)));
+                assert_eq!(bound(&module), stage.bindings(), "{variant:?}");
+            }
+        }
+    }
+
+    fn bound(module: &naga::Module) -> Vec<Binding> {
+        let mut bound: Vec<(u32, Binding)> = module
+            .global_variables
+            .iter()
+            .filter_map(|(_, variable)| {
+                let kind = match variable.space {
+                    naga::AddressSpace::Uniform => Uniform,
+                    naga::AddressSpace::Storage { access }
+                        if access.contains(naga::StorageAccess::STORE) =>
+                    {
+                        ReadWrite
+                    }
+                    naga::AddressSpace::Storage { .. } => Read,
+                    _ => return None,
+                };
+                Some((variable.binding.as_ref()?.binding, kind))
+            })
+            .collect();
+        bound.sort_by_key(|(number, _)| *number);
+        bound.into_iter().map(|(_, kind)| kind).collect()
+    }
+}

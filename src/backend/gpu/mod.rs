@@ -1,0 +1,123 @@
+//! The GPU backend: WGSL compute shaders through wgpu, the same natively and in a browser.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `device` | the adapter, its limits, and its errors |
+//! | `weights` | quantised blocks, repacked for coalesced loads |
+//! | `kernels` | WGSL put together, pipelines compiled |
+//! | `cache` | the KV cache and the operations on it |
+//! | `forward` | the order of the kernels |
+//! | `builder` | from a stream of weights to a backend |
+
+mod builder;
+mod cache;
+mod device;
+mod forward;
+mod kernels;
+mod weights;
+
+pub use builder::GpuBuilder;
+pub use device::{AdapterInfo, GpuDevice};
+
+use super::{Backend, BackendInfo, BackendKind, CacheSize, Row, Slot};
+use crate::Result;
+use async_trait::async_trait;
+use cache::GpuCache;
+use device::Submission;
+use forward::ForwardPass;
+
+/// A model and its KV cache in GPU memory.
+pub struct GpuBackend {
+    info: BackendInfo,
+    device: GpuDevice,
+    cache: GpuCache,
+    forward: ForwardPass,
+    /// The last pass that nobody has waited for.
+    running: Option<Submission>,
+}
+
+impl GpuBackend {
+    fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass) -> Self {
+        Self {
+            info: BackendInfo {
+                kind: BackendKind::Gpu,
+                device: device.info().name.clone(),
+                software: device.info().software,
+                max_rows: kernels::MAX_ROWS,
+            },
+            device,
+            cache,
+            forward,
+            running: None,
+        }
+    }
+
+    /// Records cache operations in a compute pass and submits them.
+    fn operate(
+        &mut self,
+        record: impl FnOnce(&mut Self, &mut wgpu::ComputePass) -> Result<()>,
+    ) -> Result<()> {
+        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        record(self, &mut pass)?;
+        drop(pass);
+        self.device.queue.submit([encoder.finish()]);
+        self.device.check()
+    }
+}
+
+#[async_trait(?Send)]
+impl Backend for GpuBackend {
+    fn info(&self) -> &BackendInfo {
+        &self.info
+    }
+
+    fn cache_size(&self) -> CacheSize {
+        self.cache.size()
+    }
+
+    async fn forward(&mut self, rows: &[Row]) -> Result<()> {
+        let encoder = self.forward.record(&self.device, rows, false);
+        let submission = self.device.submit(encoder);
+        // One pass runs while the next is prepared; more would make a stop wait for them all.
+        match self.running.replace(submission) {
+            Some(previous) => self.device.wait(previous).await,
+            None => self.device.check(),
+        }
+    }
+
+    async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
+        let encoder = self.forward.record(&self.device, rows, true);
+        self.device.queue.submit([encoder.finish()]);
+        self.running = None;
+        self.forward.read_logits(&self.device, rows.len()).await
+    }
+
+    fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()> {
+        self.operate(|this, pass| {
+            let kernels = &mut this.forward.kernels;
+            this.cache
+                .copy_lane(&this.device, kernels, pass, [from, to, len]);
+            Ok(())
+        })
+    }
+
+    fn add_to_slot(&mut self, lane: usize, position: usize, delta: &Slot) -> Result<()> {
+        self.operate(|this, pass| {
+            let kernels = &mut this.forward.kernels;
+            this.cache
+                .add_to_slot(&this.device, kernels, pass, [lane, position], delta)
+        })
+    }
+
+    async fn read_slot(&mut self, lane: usize, position: usize) -> Result<Slot> {
+        self.cache.read_slot(&self.device, lane, position).await
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        self.running = None;
+        let nothing = self.device.device.create_command_encoder(&Default::default());
+        let submission = self.device.submit(nothing);
+        self.device.wait(submission).await
+    }
+}

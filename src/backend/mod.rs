@@ -1,0 +1,149 @@
+//! Where a model runs: one trait, two implementations.
+//!
+//! In comes a batch of [`Row`]s, out go logits. A row is one token at one position of one *lane*;
+//! a lane is one sequence with its own keys and values in the cache. Prefill is a batch of
+//! consecutive positions of one lane, a decode step is a batch of one position of each lane, and
+//! both run through the same stages:
+//!
+//! | stage | what it computes |
+//! |---|---|
+//! | `embed` | the token's row of the embedding |
+//! | `qkv` | RMSNorm, the three projections, RoPE, and the write of keys and values to the cache |
+//! | `attention` | grouped-query attention over the lane's cache up to the row's position |
+//! | `project` | a projection added to the residual stream: attention output, and FFN down |
+//! | `gate_up` | RMSNorm, gate and up projections, SwiGLU |
+//! | `head` | RMSNorm and the logits |
+//!
+//! A stage has the same name in `shaders/`, in [`gpu`] and in [`cpu`]. Callers that keep track of
+//! what is in the cache use [`Engine`](crate::Engine); a backend trusts its rows to be in range.
+
+pub mod choose;
+pub mod cpu;
+pub mod gpu;
+mod rope;
+
+use crate::Result;
+use crate::model::weights::{WeightMatrix, WeightName};
+use async_trait::async_trait;
+use serde::Serialize;
+
+/// One token at one position of one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// Token id, less than the vocabulary's size.
+    pub token: u32,
+    /// Lane, less than [`CacheSize::lanes`].
+    pub lane: u32,
+    /// Position in the lane, less than [`CacheSize::capacity`].
+    pub position: u32,
+}
+
+/// How many sequences the KV cache holds and how long each may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CacheSize {
+    /// Sequences.
+    pub lanes: usize,
+    /// Positions of each sequence.
+    pub capacity: usize,
+}
+
+/// The keys and values of one cached position over all layers, each
+/// `[n_layers, n_kv_heads, head_dim]`; keys after RoPE, in rotate-half order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slot {
+    /// Keys.
+    pub keys: Vec<f32>,
+    /// Values.
+    pub values: Vec<f32>,
+}
+
+/// Which of the implementations runs, and on what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BackendInfo {
+    /// `gpu` or `cpu`.
+    pub kind: BackendKind,
+    /// The adapter's name, or the CPU's precision.
+    pub device: String,
+    /// Whether a GPU adapter computes in software.
+    pub software: bool,
+    /// Largest number of rows in one call of [`Backend::forward`].
+    pub max_rows: usize,
+}
+
+/// The two implementations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendKind {
+    /// WGSL compute shaders through wgpu.
+    Gpu,
+    /// candle on one thread.
+    Cpu,
+}
+
+/// A model's weights and KV cache on a device, and the forward pass over them.
+///
+/// All methods act in the order of their calls. Those that are not `async` may return before the
+/// device has done the work.
+#[async_trait(?Send)]
+pub trait Backend {
+    /// What this runs on.
+    fn info(&self) -> &BackendInfo;
+
+    /// The KV cache's size.
+    fn cache_size(&self) -> CacheSize;
+
+    /// Runs `rows` (at most [`BackendInfo::max_rows`]) through every layer and leaves their keys
+    /// and values in the cache. A row sees the cache of its lane up to its own position, the rows
+    /// before it in the same batch included.
+    ///
+    /// # Errors
+    /// [`Error::Gpu`](crate::Error::Gpu), [`Error::DeviceLost`](crate::Error::DeviceLost) or
+    /// [`Error::Cpu`](crate::Error::Cpu).
+    async fn forward(&mut self, rows: &[Row]) -> Result<()>;
+
+    /// [`Backend::forward`], then the logits of each row: `[rows, vocab_size]`.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>>;
+
+    /// Copies the first `len` positions of lane `from` to lane `to`.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()>;
+
+    /// Adds `delta` to the cached keys and values at `position` of `lane`, in one dispatch (GPU)
+    /// or one pass over the cache (CPU).
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    fn add_to_slot(&mut self, lane: usize, position: usize, delta: &Slot) -> Result<()>;
+
+    /// Reads the cached keys and values at `position` of `lane`.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    async fn read_slot(&mut self, lane: usize, position: usize) -> Result<Slot>;
+
+    /// Waits until the device has done all work that was given to it: for timings.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    async fn finish(&mut self) -> Result<()>;
+}
+
+/// Takes a model's weights one at a time, in any order, and becomes a [`Backend`].
+pub trait BackendBuilder {
+    /// Takes one tensor.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`](crate::Error::GpuLimit) where it does not fit the device.
+    fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()>;
+
+    /// The backend, once every tensor of [`WeightName::required`] was added.
+    ///
+    /// # Errors
+    /// [`Error::MissingTensor`](crate::Error::MissingTensor), or as [`Backend::forward`].
+    fn finish(self: Box<Self>) -> Result<Box<dyn Backend>>;
+}

@@ -1,0 +1,32 @@
+//! Runs SmolLM2 (a Llama-architecture language model) with WGSL compute shaders, in the browser
+//! and natively, and steers it with **one write to its KV cache**.
+//!
+//! The method is *KV Cache Steering for Inducing Reasoning in Small Language Models* (Belitsky et
+//! al. 2025, arXiv 2507.08799). A vector that was averaged over pairs of prompts is added to the
+//! cached keys and values of one position; a model that would have answered in one line then
+//! reasons step by step. There is no hook in the forward pass and no cost per token.
+//!
+//! # Map
+//! In the order in which data flows:
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`model`] | what a checkpoint is: GGUF stream, configuration, tokenizer, chat template, quantised weights |
+//! | [`backend`] | where it runs: one trait, [`backend::gpu`] (wgpu) and [`backend::cpu`] (candle) |
+//! | [`engine`] | a model on a backend, with its lanes: the KV caches of several sequences |
+//! | [`steering`] | the vector file, contrastive pairs, extraction, and the write to the cache |
+//! | [`generate`] | sampling, stop rules, and the loop that streams tokens from several lanes |
+//! | `web` | the same for JavaScript (wasm only) |
+
+pub mod backend;
+pub mod engine;
+mod error;
+pub mod generate;
+pub mod model;
+pub mod observer;
+pub mod steering;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+
+pub use engine::Engine;
+pub use error::{Error, Result};

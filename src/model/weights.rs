@@ -1,0 +1,238 @@
+//! The weights of a Llama-architecture model: their names, their storage formats, and one tensor
+//! on its way from the file to a backend.
+
+use super::ModelConfig;
+use crate::Result;
+use candle_core::Device;
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+use half::f16;
+
+/// How the values of a matrix are stored. The first three are GGML's blocks of 32 values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WeightFormat {
+    /// f16 scale `d`, 32 signed bytes: `w = d * q`. 34 bytes a block.
+    Q8_0,
+    /// f16 scale `d`, 32 nibbles: `w = d * (q - 8)`. 18 bytes a block.
+    Q4_0,
+    /// f16 scale `d` and minimum `m`, 32 nibbles: `w = d * q + m`. 20 bytes a block.
+    Q4_1,
+    /// IEEE half precision.
+    F16,
+    /// IEEE single precision.
+    F32,
+}
+
+/// Values in one block of a quantised format; matrices have rows that are a multiple of it.
+pub const BLOCK: usize = 32;
+
+impl WeightFormat {
+    /// Bytes that 32 consecutive values of a row take.
+    pub fn block_bytes(self) -> usize {
+        match self {
+            Self::Q8_0 => 34,
+            Self::Q4_0 => 18,
+            Self::Q4_1 => 20,
+            Self::F16 => 64,
+            Self::F32 => 128,
+        }
+    }
+
+    /// The name as GGML writes it, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Q8_0 => "q8_0",
+            Self::Q4_0 => "q4_0",
+            Self::Q4_1 => "q4_1",
+            Self::F16 => "f16",
+            Self::F32 => "f32",
+        }
+    }
+}
+
+/// One tensor of the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WeightName {
+    /// Token embedding, `[vocab_size, width]`.
+    Embedding,
+    /// Scale of the RMSNorm before the head, `[width]`.
+    OutputNorm,
+    /// The head, `[vocab_size, width]`; absent where it is tied to the embedding.
+    Output,
+    /// A tensor of a transformer block.
+    Layer(usize, LayerWeight),
+}
+
+/// One tensor of a transformer block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LayerWeight {
+    /// Scale of the RMSNorm before attention, `[width]`.
+    AttentionNorm,
+    /// Query projection, `[q_width, width]`.
+    Query,
+    /// Key projection, `[kv_width, width]`.
+    Key,
+    /// Value projection, `[kv_width, width]`.
+    Value,
+    /// Attention output projection, `[width, q_width]`.
+    AttentionOutput,
+    /// Scale of the RMSNorm before the feed-forward network, `[width]`.
+    FfnNorm,
+    /// Gate projection, `[ffn_width, width]`.
+    Gate,
+    /// Up projection, `[ffn_width, width]`.
+    Up,
+    /// Down projection, `[width, ffn_width]`.
+    Down,
+}
+
+impl LayerWeight {
+    /// All tensors of a block, in the order of the forward pass.
+    pub const ALL: [LayerWeight; 9] = [
+        Self::AttentionNorm,
+        Self::Query,
+        Self::Key,
+        Self::Value,
+        Self::AttentionOutput,
+        Self::FfnNorm,
+        Self::Gate,
+        Self::Up,
+        Self::Down,
+    ];
+
+    fn gguf_name(self) -> &'static str {
+        match self {
+            Self::AttentionNorm => "attn_norm",
+            Self::Query => "attn_q",
+            Self::Key => "attn_k",
+            Self::Value => "attn_v",
+            Self::AttentionOutput => "attn_output",
+            Self::FfnNorm => "ffn_norm",
+            Self::Gate => "ffn_gate",
+            Self::Up => "ffn_up",
+            Self::Down => "ffn_down",
+        }
+    }
+}
+
+impl WeightName {
+    /// The name in a GGUF file, such as `blk.3.attn_q.weight`.
+    pub fn gguf_name(self) -> String {
+        match self {
+            Self::Embedding => "token_embd.weight".into(),
+            Self::OutputNorm => "output_norm.weight".into(),
+            Self::Output => "output.weight".into(),
+            Self::Layer(layer, weight) => format!("blk.{layer}.{}.weight", weight.gguf_name()),
+        }
+    }
+
+    /// The tensor that a GGUF name stands for, if it is one of a Llama model.
+    pub fn from_gguf_name(name: &str) -> Option<Self> {
+        match name {
+            "token_embd.weight" => return Some(Self::Embedding),
+            "output_norm.weight" => return Some(Self::OutputNorm),
+            "output.weight" => return Some(Self::Output),
+            _ => {}
+        }
+        let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+        let rest = rest.strip_suffix(".weight")?;
+        let weight = LayerWeight::ALL.into_iter().find(|w| w.gguf_name() == rest)?;
+        Some(Self::Layer(layer.parse().ok()?, weight))
+    }
+
+    /// Rows and columns for a model of these sizes; a norm's scale is one row.
+    pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
+        let c = config;
+        match self {
+            Self::Embedding | Self::Output => (c.vocab_size, c.width),
+            Self::OutputNorm => (1, c.width),
+            Self::Layer(_, weight) => match weight {
+                LayerWeight::AttentionNorm | LayerWeight::FfnNorm => (1, c.width),
+                LayerWeight::Query => (c.q_width(), c.width),
+                LayerWeight::Key | LayerWeight::Value => (c.kv_width(), c.width),
+                LayerWeight::AttentionOutput => (c.width, c.q_width()),
+                LayerWeight::Gate | LayerWeight::Up => (c.ffn_width, c.width),
+                LayerWeight::Down => (c.width, c.ffn_width),
+            },
+        }
+    }
+
+    /// Every tensor that a model of these sizes must have ([`WeightName::Output`] may be tied).
+    pub fn required(config: &ModelConfig) -> impl Iterator<Item = WeightName> {
+        [Self::Embedding, Self::OutputNorm].into_iter().chain(
+            (0..config.n_layers)
+                .flat_map(|layer| LayerWeight::ALL.map(|weight| Self::Layer(layer, weight))),
+        )
+    }
+}
+
+/// One matrix, or a norm's scale as a single row, in the bytes of its format: row after row.
+///
+/// Query and key projections have their rows in *rotate-half* order (the order of Hugging Face
+/// checkpoints: RoPE turns element `i` with element `i + head_dim / 2`), whatever the file's order
+/// was, so that a cached key means the same on every backend and in every vector file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightMatrix {
+    /// Storage format of `data`.
+    pub format: WeightFormat,
+    /// Output size.
+    pub rows: usize,
+    /// Input size.
+    pub cols: usize,
+    /// `rows * cols / 32 * format.block_bytes()` bytes.
+    pub data: Vec<u8>,
+}
+
+impl WeightMatrix {
+    /// The values, row after row.
+    ///
+    /// # Errors
+    /// [`Error::Cpu`](crate::Error::Cpu) where `data` has another length than the sizes say.
+    pub fn dequantize(&self) -> Result<Vec<f32>> {
+        let tensor = self.to_qtensor()?.dequantize(&Device::Cpu)?;
+        Ok(tensor.flatten_all()?.to_vec1()?)
+    }
+
+    /// The same matrix as candle's type.
+    ///
+    /// # Errors
+    /// As [`WeightMatrix::dequantize`].
+    pub fn to_qtensor(&self) -> Result<QTensor> {
+        let dtype = match self.format {
+            WeightFormat::Q8_0 => GgmlDType::Q8_0,
+            WeightFormat::Q4_0 => GgmlDType::Q4_0,
+            WeightFormat::Q4_1 => GgmlDType::Q4_1,
+            WeightFormat::F16 => GgmlDType::F16,
+            WeightFormat::F32 => GgmlDType::F32,
+        };
+        let storage = QStorage::from_data(self.data.as_slice().into(), &Device::Cpu, dtype)?;
+        Ok(QTensor::new(storage, (self.rows, self.cols))?)
+    }
+
+    /// Stacks the rows of matrices of equal width. Where their formats differ, all become
+    /// [`WeightFormat::F16`], which holds every value of a quantised block to 11 bits.
+    ///
+    /// # Errors
+    /// As [`WeightMatrix::dequantize`].
+    pub fn stack(parts: Vec<WeightMatrix>) -> Result<WeightMatrix> {
+        let format = match parts.first() {
+            Some(first) if parts.iter().all(|p| p.format == first.format) => first.format,
+            _ => WeightFormat::F16,
+        };
+        let mut stacked = WeightMatrix {
+            format,
+            rows: 0,
+            cols: parts.first().map_or(0, |p| p.cols),
+            data: Vec::new(),
+        };
+        for part in parts {
+            stacked.rows += part.rows;
+            if part.format == format {
+                stacked.data.extend_from_slice(&part.data);
+            } else {
+                let halves = part.dequantize()?.into_iter().map(f16::from_f32);
+                stacked.data.extend(halves.flat_map(f16::to_le_bytes));
+            }
+        }
+        Ok(stacked)
+    }
+}

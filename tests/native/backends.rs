@@ -1,0 +1,192 @@
+//! The GPU backend against the CPU backend, on synthetic models of many shapes and formats.
+
+use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
+use cache_steering::backend::gpu::{GpuBuilder, GpuDevice};
+use cache_steering::backend::{Backend, BackendBuilder, CacheSize, Row, Slot};
+use cache_steering::model::weights::WeightFormat;
+use cache_steering::model::{ModelConfig, load, synthetic};
+use pollster::block_on;
+use std::ops::ControlFlow;
+
+/// Both backends, holding the same model.
+struct Pair {
+    gpu: Box<dyn Backend>,
+    cpu: Box<dyn Backend>,
+    vocab_size: usize,
+}
+
+fn shape(n_heads: usize, n_kv_heads: usize, head_dim: usize, vocab_size: usize) -> ModelConfig {
+    ModelConfig {
+        name: "synthetic".into(),
+        architecture: "llama".into(),
+        n_layers: 3,
+        width: 96,
+        ffn_width: 160,
+        n_heads,
+        n_kv_heads,
+        head_dim,
+        vocab_size,
+        context_length: 256,
+        rope_base: 10_000.0,
+        norm_eps: 1e-5,
+    }
+}
+
+fn load_with(
+    gguf: &[u8],
+    build: impl FnOnce(&ModelConfig) -> cache_steering::Result<Box<dyn BackendBuilder>>,
+) -> Box<dyn Backend> {
+    let mut source = synthetic::BytesSource::new(gguf.to_vec(), 10_007);
+    let loaded = block_on(load(&mut source, build, &mut |_| ControlFlow::Continue(())));
+    loaded.expect("a synthetic model loads").1
+}
+
+fn pair(config: &ModelConfig, format: WeightFormat) -> Pair {
+    let gguf = synthetic::gguf(config, format, 7).expect("a synthetic model");
+    let cache = CacheSize {
+        lanes: 3,
+        capacity: 192,
+    };
+    let device = block_on(GpuDevice::request()).expect("a Vulkan, Metal or DirectX adapter");
+    Pair {
+        gpu: load_with(&gguf, |c| Ok(Box::new(GpuBuilder::new(device, c, cache)?))),
+        cpu: load_with(&gguf, |c| {
+            Ok(Box::new(CpuBuilder::new(c, cache, CpuPrecision::F32)?))
+        }),
+        vocab_size: config.vocab_size,
+    }
+}
+
+fn rows(lane: u32, start: u32, tokens: impl IntoIterator<Item = u32>) -> Vec<Row> {
+    (start..)
+        .zip(tokens)
+        .map(|(position, token)| Row {
+            token,
+            lane,
+            position,
+        })
+        .collect()
+}
+
+/// `count` tokens that look random and are all in the vocabulary.
+fn tokens(count: u32, vocab_size: usize) -> Vec<u32> {
+    (0..count)
+        .map(|i| (i * 7919 + 13) % vocab_size as u32)
+        .collect()
+}
+
+fn assert_close(gpu: &[f32], cpu: &[f32], what: &str) {
+    assert_eq!(gpu.len(), cpu.len(), "{what}");
+    let largest = cpu.iter().fold(0f32, |m, v| m.max(v.abs()));
+    assert!(largest > 0.0, "{what}: all zero");
+    for (i, (g, c)) in gpu.iter().zip(cpu).enumerate() {
+        let error = (g - c).abs() / largest;
+        assert!(error < 2e-5, "{what}: value {i} is {g} on the GPU, {c} on the CPU");
+    }
+}
+
+impl Pair {
+    fn forward(&mut self, rows: &[Row]) {
+        block_on(self.gpu.forward(rows)).expect("GPU forward");
+        block_on(self.cpu.forward(rows)).expect("CPU forward");
+    }
+
+    fn compare_logits(&mut self, rows: &[Row], what: &str) -> Vec<f32> {
+        let gpu = block_on(self.gpu.logits(rows)).expect("GPU logits");
+        let cpu = block_on(self.cpu.logits(rows)).expect("CPU logits");
+        assert_eq!(gpu.len(), rows.len() * self.vocab_size, "{what}");
+        assert_close(&gpu, &cpu, what);
+        gpu
+    }
+
+    fn compare_slots(&mut self, lane: usize, position: usize, what: &str) -> Slot {
+        let gpu = block_on(self.gpu.read_slot(lane, position)).expect("GPU slot");
+        let cpu = block_on(self.cpu.read_slot(lane, position)).expect("CPU slot");
+        assert_close(&gpu.keys, &cpu.keys, what);
+        assert_close(&gpu.values, &cpu.values, what);
+        gpu
+    }
+}
+
+/// Prefill in several tiles and chunks, then a batched decode of lanes at different positions.
+fn check_model(config: &ModelConfig, format: WeightFormat) {
+    let what = format!("{config:?} {}", format.name());
+    let mut pair = pair(config, format);
+    let prompt = tokens(93, config.vocab_size);
+    // 64, then 29 rows: 3 full tiles and one that is not; the second chunk attends to the first.
+    pair.forward(&rows(0, 0, prompt[..64].to_vec()));
+    pair.compare_logits(&rows(0, 64, prompt[64..].to_vec()), &what);
+    pair.compare_slots(0, 92, &what);
+
+    for backend in [&mut pair.gpu, &mut pair.cpu] {
+        backend.copy_lane(0, 2, 70).expect("a copy");
+    }
+    pair.compare_slots(2, 69, &what);
+    pair.forward(&rows(1, 0, [5]));
+    let batch = [
+        rows(0, 93, [3]),
+        rows(1, 1, [4]),
+        rows(2, 70, [9]),
+    ]
+    .concat();
+    pair.compare_logits(&batch, &what);
+}
+
+#[test]
+fn every_weight_format() {
+    let config = shape(6, 2, 16, 320);
+    for format in [
+        WeightFormat::Q8_0,
+        WeightFormat::Q4_0,
+        WeightFormat::Q4_1,
+        WeightFormat::F16,
+        WeightFormat::F32,
+    ] {
+        check_model(&config, format);
+    }
+}
+
+#[test]
+fn every_head_layout() {
+    // No grouping; one KV head for all; heads larger than a workgroup; an odd vocabulary.
+    for config in [
+        shape(4, 4, 24, 320),
+        shape(3, 1, 32, 320),
+        shape(1, 1, 96, 321),
+    ] {
+        check_model(&config, WeightFormat::Q8_0);
+    }
+}
+
+#[test]
+fn steering_moves_what_follows_and_nothing_else() {
+    let config = shape(6, 2, 16, 320);
+    let mut pair = pair(&config, WeightFormat::Q4_1);
+    let prompt = tokens(20, config.vocab_size);
+    for lane in 0..2 {
+        pair.forward(&rows(lane, 0, prompt.clone()));
+    }
+    let decode = [rows(0, 20, [11]), rows(1, 20, [11])].concat();
+    let before = pair.compare_logits(&decode, "before");
+    let (plain, other) = before.split_at(config.vocab_size);
+    assert_eq!(plain, other, "two lanes with the same tokens agree to the bit");
+
+    let wave = |scale: f32| (0..config.slot_len()).map(move |i| scale * (i as f32).sin());
+    let delta = Slot {
+        keys: wave(0.5).collect(),
+        values: wave(2.0).collect(),
+    };
+    let neighbour = pair.compare_slots(1, 18, "neighbour");
+    let target = pair.compare_slots(1, 19, "target");
+    for backend in [&mut pair.gpu, &mut pair.cpu] {
+        backend.add_to_slot(1, 19, &delta).expect("steering");
+    }
+    assert_eq!(pair.compare_slots(1, 18, "neighbour"), neighbour);
+    let steered = pair.compare_slots(1, 19, "target");
+    for (i, value) in steered.values.iter().enumerate() {
+        assert_eq!(*value, target.values[i] + delta.values[i]);
+    }
+    let after = pair.compare_logits(&decode, "after");
+    assert_eq!(after[..config.vocab_size], *plain, "the other lane stays as it was");
+    assert_ne!(after[config.vocab_size..], *other, "the steered lane moves");
+}
