@@ -1,0 +1,106 @@
+//! Which backend runs a model, and why.
+//!
+//! A real GPU is faster than the CPU by far. A software adapter (SwiftShader in browsers, lavapipe
+//! on Linux) is not: it runs shaders on the same CPU, slower than code made for it. What decides
+//! is what the adapter says of itself.
+
+use super::cpu::{CpuBuilder, CpuPrecision};
+use super::gpu::{GpuBuilder, GpuDevice};
+use super::{BackendBuilder, CacheSize};
+use crate::model::ModelConfig;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// What the caller wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BackendChoice {
+    /// The GPU, unless there is none or it computes in software or the model does not fit.
+    #[default]
+    Auto,
+    /// wgpu on whatever adapter there is, or an error.
+    Gpu,
+    /// candle.
+    Cpu,
+}
+
+/// A backend that was found to be usable, before the model's sizes are known.
+pub struct ChosenBackend {
+    device: Option<GpuDevice>,
+    /// Whether the CPU may take over where the model does not fit the GPU.
+    fall_back: bool,
+    reason: String,
+}
+
+/// Looks for an adapter where the choice allows one.
+///
+/// # Errors
+/// [`Error::NoAdapter`] or [`Error::Gpu`] where the GPU was asked for by name.
+pub async fn choose(choice: BackendChoice) -> Result<ChosenBackend> {
+    let cpu = |reason: String| ChosenBackend {
+        device: None,
+        fall_back: false,
+        reason,
+    };
+    match choice {
+        BackendChoice::Cpu => Ok(cpu("The CPU, because it was asked for.".into())),
+        BackendChoice::Gpu => {
+            let device = GpuDevice::request().await?;
+            let reason = format!(
+                "The GPU ({}), because it was asked for.",
+                device.info().name
+            );
+            Ok(ChosenBackend {
+                device: Some(device),
+                fall_back: false,
+                reason,
+            })
+        }
+        BackendChoice::Auto => match GpuDevice::request().await {
+            Ok(device) if device.info().software => Ok(cpu(format!(
+                "The CPU, because the only graphics adapter ({}) computes in software, which is slower.",
+                device.info().name
+            ))),
+            Ok(device) => {
+                let reason = format!("The GPU ({}).", device.info().name);
+                Ok(ChosenBackend {
+                    device: Some(device),
+                    fall_back: true,
+                    reason,
+                })
+            }
+            Err(error) => Ok(cpu(format!(
+                "The CPU, because the GPU cannot be used: {error}."
+            ))),
+        },
+    }
+}
+
+impl ChosenBackend {
+    /// A builder for a model of these sizes, and the sentence that says which backend runs and why.
+    ///
+    /// # Errors
+    /// [`Error::GpuLimit`] where the GPU was asked for by name and the model does not fit, or as
+    /// [`Backend::forward`](super::Backend::forward).
+    pub fn builder(
+        self,
+        config: &ModelConfig,
+        size: CacheSize,
+        precision: CpuPrecision,
+    ) -> Result<(Box<dyn BackendBuilder>, String)> {
+        let Some(device) = self.device else {
+            return Ok((
+                Box::new(CpuBuilder::new(config, size, precision)?),
+                self.reason,
+            ));
+        };
+        match GpuBuilder::new(device, config, size) {
+            Ok(builder) => Ok((Box::new(builder), self.reason)),
+            Err(error @ Error::GpuLimit { .. }) if self.fall_back => Ok((
+                Box::new(CpuBuilder::new(config, size, precision)?),
+                format!("The CPU, because the model does not fit the GPU: {error}."),
+            )),
+            Err(error) => Err(error),
+        }
+    }
+}

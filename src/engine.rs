@@ -1,0 +1,441 @@
+//! A model on a backend, with its lanes.
+//!
+//! A lane is one sequence in the KV cache. The engine remembers which tokens each lane holds, so a
+//! later prompt with the same beginning prefills only the rest; it checks every range, so that the
+//! backend can trust its rows; and it is the only caller of [`Backend`].
+
+use crate::backend::choose::{BackendChoice, choose};
+use crate::backend::cpu::CpuPrecision;
+use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot};
+use crate::model::Model;
+use crate::model::load::{ByteSource, LoadProgress, load};
+use crate::observer::Observer;
+use crate::steering::{SteeringVector, Strength, apply};
+use crate::{Error, Result};
+use serde::Serialize;
+
+/// Positions of a lane where the caller does not say how many: a cache of 90 MB a lane for
+/// SmolLM2-135M, and of 170 MB for SmolLM2-360M.
+pub const DEFAULT_CAPACITY: usize = 2048;
+
+/// Rows of logits that [`Engine::score`] holds at once, 200 KB each for SmolLM2's vocabulary.
+const SCORE_ROWS: usize = 64;
+
+/// How a model is to be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EngineOptions {
+    /// Where it runs.
+    pub backend: BackendChoice,
+    /// How the CPU backend computes.
+    pub cpu_precision: CpuPrecision,
+    /// Sequences that the KV cache holds, at least 1.
+    pub lanes: usize,
+    /// Positions of each lane, at least 1 and no more than the model was trained for;
+    /// [`DEFAULT_CAPACITY`] where `None`.
+    pub capacity: Option<usize>,
+}
+
+impl Default for EngineOptions {
+    /// Two lanes, for a plain and a steered answer. On the CPU, exact arithmetic natively, and
+    /// 8-bit activations in a browser, where WebAssembly's SIMD makes them much faster.
+    fn default() -> Self {
+        Self {
+            backend: BackendChoice::Auto,
+            cpu_precision: if cfg!(target_arch = "wasm32") {
+                CpuPrecision::Int8
+            } else {
+                CpuPrecision::F32
+            },
+            lanes: 2,
+            capacity: None,
+        }
+    }
+}
+
+/// How far a prefill is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PrefillProgress {
+    /// Tokens whose keys and values are in the cache.
+    pub done: usize,
+    /// Tokens in all.
+    pub total: usize,
+}
+
+/// How well a model predicts a text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Score {
+    /// Mean negative log-likelihood of the predicted tokens, in nats.
+    pub nll: f64,
+    /// `exp(nll)`.
+    pub perplexity: f64,
+    /// Tokens of the text; the first one is not predicted.
+    pub tokens: usize,
+    /// Negative log-likelihood of each token but the first.
+    #[serde(skip)]
+    pub token_nll: Vec<f64>,
+}
+
+/// What one lane of the cache holds.
+#[derive(Debug, Clone, Default)]
+struct Lane {
+    tokens: Vec<u32>,
+    /// First position that was steered: from there on the cache is not what the tokens alone give.
+    steered: Option<usize>,
+}
+
+impl Lane {
+    fn truncate(&mut self, len: usize) {
+        self.tokens.truncate(len);
+        self.steered = self.steered.filter(|&position| position < len);
+    }
+}
+
+/// A model on a backend, with the lanes of its KV cache.
+pub struct Engine {
+    model: Model,
+    backend: Box<dyn Backend>,
+    reason: String,
+    lanes: Vec<Lane>,
+}
+
+impl Engine {
+    /// Reads a model from `source` into the backend that `options` ask for.
+    ///
+    /// # Errors
+    /// What [`load`] and [`choose`] give, and [`Error::InvalidRequest`] for options of size 0.
+    pub async fn load(
+        source: &mut dyn ByteSource,
+        options: &EngineOptions,
+        observer: &mut dyn Observer<LoadProgress>,
+    ) -> Result<Self> {
+        if options.lanes == 0 || options.capacity == Some(0) {
+            return Err(Error::InvalidRequest(
+                "the KV cache needs at least one lane and one position".into(),
+            ));
+        }
+        let chosen = choose(options.backend).await?;
+        let mut reason = String::new();
+        let (model, backend) = load(
+            source,
+            |config| {
+                let capacity = options.capacity.unwrap_or(DEFAULT_CAPACITY);
+                let size = CacheSize {
+                    lanes: options.lanes,
+                    capacity: capacity.min(config.context_length),
+                };
+                let (builder, why) = chosen.builder(config, size, options.cpu_precision)?;
+                reason = why;
+                Ok(builder)
+            },
+            observer,
+        )
+        .await?;
+        Ok(Self::new(model, backend, reason))
+    }
+
+    /// An engine of parts. `reason` is the sentence that [`Engine::backend_reason`] gives.
+    pub fn new(model: Model, backend: Box<dyn Backend>, reason: String) -> Self {
+        let lanes = vec![Lane::default(); backend.cache_size().lanes];
+        Self {
+            model,
+            backend,
+            reason,
+            lanes,
+        }
+    }
+
+    /// The model: configuration, tokenizer, chat template.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What the model runs on.
+    pub fn backend_info(&self) -> &BackendInfo {
+        self.backend.info()
+    }
+
+    /// Which backend runs and why, as one plain sentence.
+    pub fn backend_reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Lanes and positions of the KV cache.
+    pub fn cache_size(&self) -> CacheSize {
+        self.backend.cache_size()
+    }
+
+    /// The tokens whose keys and values a lane holds; none for a lane that does not exist.
+    pub fn tokens(&self, lane: usize) -> &[u32] {
+        self.lanes.get(lane).map_or(&[], |lane| &lane.tokens)
+    }
+
+    /// Drops from a lane what is not the beginning of `tokens` or was steered, and says how many
+    /// of `tokens` it still holds. What remains was computed from the same tokens, though maybe in
+    /// other batches, so that its last bits may differ from those of a fresh prefill.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where there is no such lane.
+    pub fn keep_prefix(&mut self, lane: usize, tokens: &[u32]) -> Result<usize> {
+        let lane = self.lane_mut(lane)?;
+        let common = lane
+            .tokens
+            .iter()
+            .zip(tokens)
+            .take_while(|(a, b)| a == b)
+            .count();
+        let kept = common.min(lane.steered.unwrap_or(common));
+        lane.truncate(kept);
+        Ok(kept)
+    }
+
+    /// Appends tokens to lanes: their keys and values go to the cache. All parts run in the same
+    /// batches, of at most [`BackendInfo::max_rows`] rows; the observer hears of each batch.
+    ///
+    /// # Errors
+    /// [`Error::ContextFull`]; [`Error::InvalidRequest`] for a lane or token that does not exist or
+    /// a lane named twice; [`Error::Cancelled`] where the observer breaks, with the batches that
+    /// were done in the cache; or as [`Backend::forward`].
+    pub async fn prefill(
+        &mut self,
+        parts: &[(usize, &[u32])],
+        observer: &mut dyn Observer<PrefillProgress>,
+    ) -> Result<()> {
+        let rows = self.rows(parts)?;
+        let total = rows.len();
+        let mut done = 0;
+        for batch in rows.chunks(self.max_rows()) {
+            self.backend.forward(batch).await?;
+            // Progress must be what the device has done, not what it was told to do.
+            self.backend.finish().await?;
+            self.remember(batch);
+            done += batch.len();
+            if observer
+                .observe(PrefillProgress { done, total })
+                .await
+                .is_break()
+            {
+                return Err(Error::Cancelled);
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends one token to each of some lanes, in one batch, and gives the logits of what comes
+    /// next in each: `steps.len()` vectors of `vocab_size`.
+    ///
+    /// # Errors
+    /// As [`Engine::prefill`], without [`Error::Cancelled`].
+    pub async fn decode(&mut self, steps: &[(usize, u32)]) -> Result<Vec<Vec<f32>>> {
+        let tokens: Vec<[u32; 1]> = steps.iter().map(|&(_, token)| [token]).collect();
+        let parts: Vec<(usize, &[u32])> = steps
+            .iter()
+            .zip(&tokens)
+            .map(|(&(lane, _), token)| (lane, &token[..]))
+            .collect();
+        let rows = self.rows(&parts)?;
+        let mut logits = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(self.max_rows()) {
+            let flat = self.backend.logits(batch).await?;
+            self.remember(batch);
+            logits.extend(
+                flat.chunks(self.model.config.vocab_size)
+                    .map(<[f32]>::to_vec),
+            );
+        }
+        Ok(logits)
+    }
+
+    /// Shortens a lane to its first `len` tokens; a shorter one stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where there is no such lane.
+    pub fn truncate(&mut self, lane: usize, len: usize) -> Result<()> {
+        self.lane_mut(lane)?.truncate(len);
+        Ok(())
+    }
+
+    /// Makes lane `to` equal to lane `from`, steering included.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where there is no such lane, or as [`Backend::forward`].
+    pub fn copy_lane(&mut self, from: usize, to: usize) -> Result<()> {
+        let source = self.lane(from)?.clone();
+        self.lane(to)?;
+        if from != to {
+            self.backend.copy_lane(from, to, source.tokens.len())?;
+            self.lanes[to] = source;
+        }
+        Ok(())
+    }
+
+    /// Adds `strength` times the vector to the cached keys and values at `position` of a lane: the
+    /// one write of the method. Says whether there was one; coefficients of 0 write nothing.
+    ///
+    /// # Errors
+    /// [`Error::VectorMismatch`], [`Error::InvalidRequest`] for a position that is not cached or a
+    /// strength that makes no sense, or as [`Backend::forward`].
+    pub fn steer(
+        &mut self,
+        lane: usize,
+        position: usize,
+        vector: &SteeringVector,
+        strength: Strength,
+    ) -> Result<bool> {
+        vector.check(&self.model.config)?;
+        strength.check(self.model.config.n_layers)?;
+        self.check_cached(lane, position)?;
+        let Some(delta) = apply::delta(vector, strength) else {
+            return Ok(false);
+        };
+        self.backend.add_to_slot(lane, position, &delta)?;
+        let steered = &mut self.lanes[lane].steered;
+        *steered = Some(steered.map_or(position, |first| first.min(position)));
+        Ok(true)
+    }
+
+    /// The cached keys and values at `position` of a lane, over all layers.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] where nothing is cached there, or as [`Backend::forward`].
+    pub async fn read_slot(&mut self, lane: usize, position: usize) -> Result<Slot> {
+        self.check_cached(lane, position)?;
+        self.backend.read_slot(lane, position).await
+    }
+
+    /// Waits until the device has done all work that was given to it: for timings.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    pub async fn finish(&mut self) -> Result<()> {
+        self.backend.finish().await
+    }
+
+    /// How well the model predicts `ids`, in one window: positions from 0, each token predicted
+    /// from all before it, nothing put in front. Takes lane 0 for it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for fewer than two tokens; otherwise as [`Engine::prefill`].
+    pub async fn score(
+        &mut self,
+        ids: &[u32],
+        observer: &mut dyn Observer<PrefillProgress>,
+    ) -> Result<Score> {
+        let [inputs @ .., last] = ids else {
+            return Err(Error::InvalidRequest("there is no text to score".into()));
+        };
+        if inputs.is_empty() {
+            return Err(Error::InvalidRequest(
+                "a score needs at least two tokens".into(),
+            ));
+        }
+        self.check_token(*last)?;
+        self.truncate(0, 0)?;
+        let rows = self.rows(&[(0, inputs)])?;
+        let total = rows.len();
+        let mut token_nll = Vec::with_capacity(total);
+        for batch in rows.chunks(SCORE_ROWS.min(self.max_rows())) {
+            let logits = self.backend.logits(batch).await?;
+            self.remember(batch);
+            for row in logits.chunks(self.model.config.vocab_size) {
+                let target = ids[token_nll.len() + 1];
+                token_nll.push(negative_log_likelihood(row, target as usize));
+            }
+            let done = token_nll.len();
+            if observer
+                .observe(PrefillProgress { done, total })
+                .await
+                .is_break()
+                && done < total
+            {
+                return Err(Error::Cancelled);
+            }
+        }
+        let nll = token_nll.iter().sum::<f64>() / total as f64;
+        Ok(Score {
+            nll,
+            perplexity: nll.exp(),
+            tokens: ids.len(),
+            token_nll,
+        })
+    }
+
+    /// The rows that append these parts to their lanes, after all checks.
+    fn rows(&self, parts: &[(usize, &[u32])]) -> Result<Vec<Row>> {
+        let capacity = self.cache_size().capacity;
+        let mut rows = Vec::with_capacity(parts.iter().map(|(_, tokens)| tokens.len()).sum());
+        for (i, &(lane, tokens)) in parts.iter().enumerate() {
+            let len = self.lane(lane)?.tokens.len();
+            if parts[..i].iter().any(|&(other, _)| other == lane) {
+                return Err(Error::InvalidRequest(format!("lane {lane} is named twice")));
+            }
+            if len + tokens.len() > capacity {
+                return Err(Error::ContextFull {
+                    need: len + tokens.len(),
+                    capacity,
+                });
+            }
+            for (position, &token) in (len..).zip(tokens) {
+                self.check_token(token)?;
+                rows.push(Row {
+                    token,
+                    lane: lane as u32,
+                    position: position as u32,
+                });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Takes note of rows that are in the cache now.
+    fn remember(&mut self, batch: &[Row]) {
+        for row in batch {
+            self.lanes[row.lane as usize].tokens.push(row.token);
+        }
+    }
+
+    fn max_rows(&self) -> usize {
+        self.backend.info().max_rows.max(1)
+    }
+
+    fn lane(&self, lane: usize) -> Result<&Lane> {
+        self.lanes
+            .get(lane)
+            .ok_or_else(|| no_lane(lane, self.lanes.len()))
+    }
+
+    fn lane_mut(&mut self, lane: usize) -> Result<&mut Lane> {
+        let lanes = self.lanes.len();
+        self.lanes.get_mut(lane).ok_or_else(|| no_lane(lane, lanes))
+    }
+
+    fn check_token(&self, token: u32) -> Result<()> {
+        let vocab_size = self.model.config.vocab_size;
+        if token as usize >= vocab_size {
+            return Err(Error::InvalidRequest(format!(
+                "there is no token {token}: the vocabulary has {vocab_size}"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_cached(&self, lane: usize, position: usize) -> Result<()> {
+        let len = self.lane(lane)?.tokens.len();
+        if position >= len {
+            return Err(Error::InvalidRequest(format!(
+                "lane {lane} has nothing at position {position}: it holds {len} tokens"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn no_lane(lane: usize, lanes: usize) -> Error {
+    Error::InvalidRequest(format!("there is no lane {lane}: the KV cache has {lanes}"))
+}
+
+/// `-log softmax(logits)[target]`.
+fn negative_log_likelihood(logits: &[f32], target: usize) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max) as f64;
+    let sum: f64 = logits.iter().map(|&l| (l as f64 - max).exp()).sum();
+    max + sum.ln() - logits[target] as f64
+}

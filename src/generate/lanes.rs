@@ -1,0 +1,78 @@
+//! The state of one lane while it answers.
+
+use super::{LaneOutcome, Sampler, Sampling, StopReason};
+use crate::Result;
+use crate::model::{Model, TextStream, Tokenizer};
+
+pub(super) struct LaneState {
+    /// Prompt and offset.
+    pub sequence: Vec<u32>,
+    pub stop: Option<StopReason>,
+    pub decode_ms: f64,
+    tokens: Vec<u32>,
+    text: String,
+    sampler: Sampler,
+    stream: TextStream,
+    tokenizer: Tokenizer,
+}
+
+impl LaneState {
+    pub fn new(model: &Model, sequence: Vec<u32>, sampling: Sampling) -> Result<Self> {
+        Ok(Self {
+            sampler: Sampler::new(sampling, &sequence, model.config.vocab_size)?,
+            stream: model.tokenizer.stream(),
+            tokenizer: model.tokenizer.clone(),
+            sequence,
+            stop: None,
+            decode_ms: 0.0,
+            tokens: Vec::new(),
+            text: String::new(),
+        })
+    }
+
+    /// Chooses the next token, given its logits, and says what it adds to the text. `room` is the
+    /// number of tokens that the lane's cache still takes.
+    pub fn push(
+        &mut self,
+        logits: &[f32],
+        max_tokens: usize,
+        room: usize,
+    ) -> Result<(u32, String)> {
+        let token = self.sampler.sample(logits)?;
+        self.tokens.push(token);
+        let mut piece = self.stream.push(token)?;
+        self.stop = if self.tokenizer.is_end(token) {
+            Some(StopReason::EndOfText)
+        } else if self.tokens.len() >= max_tokens {
+            Some(StopReason::MaxTokens)
+        } else if room == 0 {
+            Some(StopReason::ContextFull)
+        } else {
+            None
+        };
+        if self.stop.is_some() {
+            piece.push_str(&self.stream.finish()?);
+        }
+        self.text.push_str(&piece);
+        Ok((token, piece))
+    }
+
+    pub fn into_outcome(self) -> LaneOutcome {
+        LaneOutcome {
+            tokens: self.tokens,
+            text: self.text,
+            stop_reason: self.stop.unwrap_or(StopReason::Cancelled),
+            decode_ms: self.decode_ms,
+        }
+    }
+}
+
+/// The next decode batch: each unfinished lane with its last token.
+pub(super) fn steps(lanes: &[LaneState]) -> Vec<(usize, u32)> {
+    lanes
+        .iter()
+        .enumerate()
+        .filter(|(_, lane)| lane.stop.is_none())
+        .filter_map(|(index, lane)| Some((index, *lane.tokens.last().or(lane.sequence.last())?)))
+        .collect()
+}

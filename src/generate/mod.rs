@@ -1,0 +1,302 @@
+//! Generation: from a prompt to the answers of several lanes, as a stream of events.
+//!
+//! In comes a [`Request`]: one prompt, and for each lane what follows it (an offset), how it is
+//! steered and how its tokens are chosen. [`generate`] then does what the method says:
+//!
+//! 1. The tokens of a lane are the prompt and its offset. All but the last are prefilled. What the
+//!    lanes have in common is computed once, in lane 0, and copied; what a lane still holds from
+//!    an earlier request is not computed again.
+//! 2. In a steered lane, the vector is added to the last cached position.
+//! 3. The last token is the first decode input. All lanes that are not finished decode in one
+//!    batch per step, so the weights are read once for all of them.
+//!
+//! The observer gets [`Event`]s and can stop the work; the result is an [`Outcome`].
+
+mod lanes;
+mod prefill;
+pub mod sampling;
+pub mod stop;
+
+pub use sampling::{Sampler, Sampling};
+pub use stop::StopReason;
+
+use crate::backend::CacheSize;
+use crate::engine::Engine;
+use crate::model::{Message, Model};
+use crate::observer::Observer;
+use crate::steering::{SteeringVector, Strength};
+use crate::{Error, Result};
+use lanes::LaneState;
+use serde::Serialize;
+use std::sync::Arc;
+use web_time::{Duration, Instant};
+
+/// One prompt and what to do with it in each lane.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Token ids of the prompt in the model's chat format, with the generation prompt:
+    /// [`prompt_ids`] makes them of messages.
+    pub prompt: Vec<u32>,
+    /// Lane 0 and up; no more than the engine has.
+    pub lanes: Vec<LaneRequest>,
+    /// Tokens of an answer, the end token included; at least 1.
+    pub max_tokens: usize,
+}
+
+/// What to do with the prompt in one lane. The default is a plain, greedy answer.
+#[derive(Debug, Clone, Default)]
+pub struct LaneRequest {
+    /// Token ids that follow the prompt; may be empty.
+    pub offset: Vec<u32>,
+    /// What to add to the cache, if anything.
+    pub steering: Option<Steering>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+}
+
+/// A vector and how strongly it is added.
+#[derive(Debug, Clone)]
+pub struct Steering {
+    /// The vector.
+    pub vector: Arc<SteeringVector>,
+    /// Its coefficients.
+    pub strength: Strength,
+}
+
+/// What happens during generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A part of the prompt is in the cache.
+    Prefill {
+        /// Tokens that are done.
+        done: usize,
+        /// Tokens to do: what is shared counts once, what was cached before not at all.
+        total: usize,
+    },
+    /// A lane has one more token.
+    Token {
+        /// The lane.
+        lane: usize,
+        /// The token.
+        token: u32,
+        /// What it adds to the text: nothing for a special token or a part of a character.
+        text: String,
+    },
+    /// A lane has its answer.
+    Finished {
+        /// The lane.
+        lane: usize,
+        /// Why it ended.
+        reason: StopReason,
+    },
+}
+
+/// The answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Outcome {
+    /// One for each lane of the request.
+    pub lanes: Vec<LaneOutcome>,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// The answer of one lane.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LaneOutcome {
+    /// The tokens, the end token included.
+    pub tokens: Vec<u32>,
+    /// Their text, without special tokens.
+    pub text: String,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+    /// From the first decode step to this lane's last token, in milliseconds.
+    pub decode_ms: f64,
+}
+
+/// Where the time went, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Timings {
+    /// Prompt to cache, all lanes together.
+    pub prefill_ms: f64,
+    /// Tokens that were computed for it: shared ones count once.
+    pub prefill_tokens: usize,
+    /// The write of the vectors; 0 without steering.
+    pub steering_ms: f64,
+    /// All decode steps.
+    pub decode_ms: f64,
+    /// Decode steps; each makes one token in every lane that is not finished.
+    pub decode_steps: usize,
+    /// From the request to the first token.
+    pub first_token_ms: f64,
+}
+
+impl LaneOutcome {
+    /// Tokens per second of decoding, or 0 for an empty answer.
+    pub fn tokens_per_second(&self) -> f64 {
+        if self.decode_ms > 0.0 {
+            self.tokens.len() as f64 * 1000.0 / self.decode_ms
+        } else {
+            0.0
+        }
+    }
+}
+
+/// The ids of a conversation in the model's chat format, up to where the answer begins.
+///
+/// # Errors
+/// [`Error::ChatTemplate`] or [`Error::Tokenizer`].
+pub fn prompt_ids(model: &Model, messages: &[Message]) -> Result<Vec<u32>> {
+    model.tokenizer.encode(&model.chat.render(messages, true)?)
+}
+
+/// Answers a request. A stop by the observer is no error: what was generated up to there is the
+/// outcome, with [`StopReason::Cancelled`].
+///
+/// # Errors
+/// [`Error::InvalidRequest`], [`Error::ContextFull`] for a prompt that is longer than a lane,
+/// [`Error::VectorMismatch`], [`Error::NotANumber`], or what the backend gives.
+pub async fn generate(
+    engine: &mut Engine,
+    request: &Request,
+    observer: &mut dyn Observer<Event>,
+) -> Result<Outcome> {
+    let mut lanes = request.lane_states(engine)?;
+    let mut timings = Timings::default();
+    let start = Instant::now();
+
+    let sequences: Vec<&[u32]> = lanes.iter().map(|lane| &lane.sequence[..]).collect();
+    let prefilled = prefill::prefill(engine, &sequences, observer).await;
+    timings.prefill_ms = ms(start.elapsed());
+    match prefilled {
+        Ok(tokens) => timings.prefill_tokens = tokens,
+        Err(Error::Cancelled) => return Ok(cancelled(lanes, timings, observer).await),
+        Err(error) => return Err(error),
+    }
+
+    timings.steering_ms = steer(engine, request, &lanes).await?;
+
+    let decode_start = Instant::now();
+    loop {
+        let steps = lanes::steps(&lanes);
+        if steps.is_empty() {
+            return Ok(outcome(lanes, timings));
+        }
+        let logits = engine.decode(&steps).await?;
+        timings.decode_steps += 1;
+        for (&(index, _), logits) in steps.iter().zip(logits) {
+            let lane = &mut lanes[index];
+            let room = engine.cache_size().capacity - engine.tokens(index).len();
+            let (token, text) = lane.push(&logits, request.max_tokens, room)?;
+            timings.decode_ms = ms(decode_start.elapsed());
+            if timings.first_token_ms == 0.0 {
+                timings.first_token_ms = ms(start.elapsed());
+            }
+            lane.decode_ms = timings.decode_ms;
+            let finished = lane.stop.map(|reason| Event::Finished {
+                lane: index,
+                reason,
+            });
+            let events = [
+                Some(Event::Token {
+                    lane: index,
+                    token,
+                    text,
+                }),
+                finished,
+            ];
+            for event in events.into_iter().flatten() {
+                if observer.observe(event).await.is_break() {
+                    return Ok(cancelled(lanes, timings, observer).await);
+                }
+            }
+        }
+    }
+}
+
+impl Request {
+    fn lane_states(&self, engine: &Engine) -> Result<Vec<LaneState>> {
+        let refuse = |what: &str| Error::InvalidRequest(what.into());
+        let CacheSize { lanes, capacity } = engine.cache_size();
+        if self.lanes.is_empty() {
+            return Err(refuse("a request needs at least one lane"));
+        }
+        if self.lanes.len() > lanes {
+            return Err(Error::InvalidRequest(format!(
+                "the request has {} lanes, but the KV cache was made for {lanes}",
+                self.lanes.len()
+            )));
+        }
+        if self.max_tokens == 0 {
+            return Err(refuse("ask for at least one token"));
+        }
+        self.lanes
+            .iter()
+            .map(|lane| {
+                let sequence = [&self.prompt[..], &lane.offset].concat();
+                if sequence.len() > capacity {
+                    return Err(Error::ContextFull {
+                        need: sequence.len(),
+                        capacity,
+                    });
+                }
+                match (&lane.steering, sequence.len()) {
+                    (_, 0) => return Err(refuse("the prompt is empty")),
+                    (Some(_), 1) => {
+                        return Err(refuse("a prompt of one token has no position to steer"));
+                    }
+                    _ => {}
+                }
+                LaneState::new(engine.model(), sequence, lane.sampling)
+            })
+            .collect()
+    }
+}
+
+/// Writes the vectors and gives the milliseconds that it took.
+async fn steer(engine: &mut Engine, request: &Request, lanes: &[LaneState]) -> Result<f64> {
+    let start = Instant::now();
+    let mut written = false;
+    for (index, (lane, state)) in request.lanes.iter().zip(lanes).enumerate() {
+        if let Some(Steering { vector, strength }) = &lane.steering {
+            let last_cached = state.sequence.len() - 2;
+            written |= engine.steer(index, last_cached, vector, *strength)?;
+        }
+    }
+    if !written {
+        return Ok(0.0);
+    }
+    engine.finish().await?;
+    Ok(ms(start.elapsed()))
+}
+
+/// Ends the lanes that are not finished and tells the observer, who cannot object any more.
+async fn cancelled(
+    mut lanes: Vec<LaneState>,
+    timings: Timings,
+    observer: &mut dyn Observer<Event>,
+) -> Outcome {
+    for (lane, state) in lanes.iter_mut().enumerate() {
+        if state.stop.is_none() {
+            state.stop = Some(StopReason::Cancelled);
+            let _ = observer
+                .observe(Event::Finished {
+                    lane,
+                    reason: StopReason::Cancelled,
+                })
+                .await;
+        }
+    }
+    outcome(lanes, timings)
+}
+
+fn outcome(lanes: Vec<LaneState>, timings: Timings) -> Outcome {
+    Outcome {
+        lanes: lanes.into_iter().map(LaneState::into_outcome).collect(),
+        timings,
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

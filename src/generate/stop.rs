@@ -1,0 +1,17 @@
+//! When a lane stops.
+
+use serde::Serialize;
+
+/// Why a lane's answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The model wrote its end token.
+    EndOfText,
+    /// As many tokens as were asked for.
+    MaxTokens,
+    /// The lane's cache is full.
+    ContextFull,
+    /// The observer asked for a stop.
+    Cancelled,
+}

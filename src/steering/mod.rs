@@ -1,0 +1,21 @@
+//! Steering: where a vector comes from, how it is stored, and how it is written to the cache.
+//!
+//! In come contrastive pairs of prompts ([`pairs`]); [`extract()`] runs both prompts of each pair and
+//! averages the difference of what the cache holds at their last token; the result is a
+//! [`SteeringVector`] ([`vector`] is its file). With a [`Strength`] it becomes the
+//! [`Slot`](crate::backend::Slot) of differences ([`apply`]) that
+//! [`Engine::steer`](crate::Engine::steer) adds to one position of one lane.
+//!
+//! The method is *KV Cache Steering for Inducing Reasoning in Small Language Models* (Belitsky et
+//! al. 2025, arXiv 2507.08799).
+
+pub mod apply;
+pub mod extract;
+pub mod pairs;
+pub mod strength;
+pub mod vector;
+
+pub use extract::{ExtractProgress, extract};
+pub use pairs::ContrastivePair;
+pub use strength::Strength;
+pub use vector::{SteeringVector, VectorMetadata, VectorModel};
