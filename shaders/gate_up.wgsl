@@ -4,18 +4,21 @@
 @group(0) @binding(5) var<storage, read_write> activated: array<f32>;
 
 @compute @workgroup_size(64)
-fn gate_up(@builtin(global_invocation_id) id: vec3<u32>) {
+fn gate_up(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) group: vec3<u32>,
+) {
     let ffn_width = WEIGHT_ROWS / 2u;
     if (id.x >= ffn_width) {
         return;
     }
-    let first = id.y * TILE;
+    let first = group.y * TILE;
     let products = multiply(id.x, id.x + ffn_width, first);
     for (var t = 0u; t < TILE; t++) {
         if (first + t >= batch.count.x) {
             return;
         }
-        let gate = products.a[t];
-        activated[(first + t) * ffn_width + id.x] = gate / (1.0 + exp(-gate)) * products.b[t];
+        let gate = tile_element(products.a, t);
+        activated[(first + t) * ffn_width + id.x] = gate / (1.0 + exp(-gate)) * tile_element(products.b, t);
     }
 }

@@ -9,6 +9,6 @@ fn read_input(row: u32, k4: u32) -> vec4<f32> {
     return x[row * (WEIGHT_COLS / 4u) + k4];
 }
 
-fn scale_input(value: vec4<f32>, k4: u32) -> vec4<f32> {
-    return value * norm[k4];
+fn norm_scale(k4: u32) -> vec4<f32> {
+    return norm[k4];
 }

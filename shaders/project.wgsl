@@ -10,24 +10,27 @@ fn read_input(row: u32, k4: u32) -> vec4<f32> {
     return input[row * (WEIGHT_COLS / 4u) + k4];
 }
 
-fn scale_input(value: vec4<f32>, k4: u32) -> vec4<f32> {
-    return value;
+fn norm_scale(k4: u32) -> vec4<f32> {
+    return vec4(1.0);
 }
 
 @compute @workgroup_size(64)
-fn project(@builtin(global_invocation_id) id: vec3<u32>) {
+fn project(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) group: vec3<u32>,
+) {
     let half = WEIGHT_ROWS / 2u;
     if (id.x >= half) {
         return;
     }
-    let first = id.y * TILE;
+    let first = group.y * TILE;
     let products = multiply(id.x, id.x + half, first);
     for (var t = 0u; t < TILE; t++) {
         if (first + t >= batch.count.x) {
             return;
         }
         let at = (first + t) * WEIGHT_ROWS + id.x;
-        x[at] += products.a[t];
-        x[at + half] += products.b[t];
+        x[at] += tile_element(products.a, t);
+        x[at + half] += tile_element(products.b, t);
     }
 }

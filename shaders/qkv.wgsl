@@ -12,14 +12,17 @@
 const HALF = HEAD_DIM / 2u;
 
 @compute @workgroup_size(64)
-fn qkv(@builtin(global_invocation_id) id: vec3<u32>) {
+fn qkv(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) group: vec3<u32>,
+) {
     if (id.x >= WEIGHT_ROWS / 2u) {
         return;
     }
     let head = id.x / HALF;
     let element = id.x % HALF;
     let weight_row = head * HEAD_DIM + element;
-    let first = id.y * TILE;
+    let first = group.y * TILE;
     let products = multiply(weight_row, weight_row + HALF, first);
 
     for (var t = 0u; t < TILE; t++) {
@@ -30,8 +33,8 @@ fn qkv(@builtin(global_invocation_id) id: vec3<u32>) {
         let position = batch.rows[row].position;
         let slot = slot_address(batch.rows[row].lane, position) * 4u;
         let turn = rope[position * HALF + element];
-        let a = products.a[t];
-        let b = products.b[t];
+        let a = tile_element(products.a, t);
+        let b = tile_element(products.b, t);
         let rotated = vec2(a * turn.x - b * turn.y, b * turn.x + a * turn.y);
         if (head < N_HEADS) {
             let at = row * N_HEADS * HEAD_DIM + weight_row;

@@ -186,7 +186,7 @@ impl ForwardPass {
         let mut pass = encoder.begin_compute_pass(&Default::default());
         for step in self.steps.iter().chain(logits.then_some(&self.head)) {
             let variant = match step.matrix {
-                Some(matrix) if step.stage != Stage::Embed => {
+                Some(matrix) if step.stage.multiplies() => {
                     Variant::product(step.stage, matrix, rows.len())
                 }
                 matrix => Variant {

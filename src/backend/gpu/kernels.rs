@@ -16,7 +16,7 @@ use std::fmt::Write;
 pub(super) const MAX_ROWS: usize = 64;
 
 /// Sizes of the tile of batch rows that one thread computes.
-const TILES: [usize; 4] = [1, 2, 4, 8];
+const TILES: [usize; 3] = [1, 2, 4];
 
 /// A stage of the forward pass, or an operation on the cache. Named as its file in `shaders/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +65,11 @@ impl Stage {
             Self::AddToSlot => "add_to_slot",
             Self::CopyLane => "copy_lane",
         }
+    }
+
+    /// Whether the stage is a matrix product, of a tile of batch rows.
+    pub fn multiplies(self) -> bool {
+        matches!(self, Self::Qkv | Self::Project | Self::GateUp | Self::Head)
     }
 
     /// How much of the grid's first dimension one workgroup takes.
@@ -145,6 +150,14 @@ fn weight_parts(format: WeightFormat) -> [&'static str; 2] {
     ]
 }
 
+fn tile_part(tile: usize) -> &'static str {
+    match tile {
+        1 => include_str!("../../../shaders/tiles/tile_1.wgsl"),
+        2 => include_str!("../../../shaders/tiles/tile_2.wgsl"),
+        _ => include_str!("../../../shaders/tiles/tile_4.wgsl"),
+    }
+}
+
 /// The weight matrix that a variant multiplies with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct MatrixShape {
@@ -190,7 +203,6 @@ impl Variant {
             let _ = writeln!(source, "const {name} = {value}u;");
         };
         constant("MAX_ROWS", MAX_ROWS);
-        constant("TILE", self.tile);
         constant("N_LAYERS", config.n_layers);
         constant("N_HEADS", config.n_heads);
         constant("N_KV_HEADS", config.n_kv_heads);
@@ -204,8 +216,13 @@ impl Variant {
         let scale = 1.0 / (config.head_dim as f32).sqrt();
         let _ = writeln!(source, "const NORM_EPS = f32({:e});", config.norm_eps);
         let _ = writeln!(source, "const ATTENTION_SCALE = f32({scale:e});");
-        for part in self.matrix.iter().flat_map(|m| weight_parts(m.format)) {
-            source.push_str(part);
+        if let Some(matrix) = self.matrix {
+            for part in weight_parts(matrix.format) {
+                source.push_str(part);
+            }
+        }
+        if self.stage.multiplies() {
+            source.push_str(tile_part(self.tile));
         }
         for part in self.stage.parts() {
             source.push_str(part);
@@ -361,11 +378,7 @@ mod tests {
             capacity: 256,
         };
         for stage in Stage::ALL {
-            let has_weights = matches!(
-                stage,
-                Stage::Embed | Stage::Qkv | Stage::Project | Stage::GateUp | Stage::Head
-            );
-            let variants: Vec<Variant> = if has_weights {
+            let variants: Vec<Variant> = if stage.multiplies() || stage == Stage::Embed {
                 formats
                     .into_iter()
                     .flat_map(|format| {
