@@ -1,0 +1,66 @@
+//! `cargo xtask`: the project's own commands.
+//!
+//! Each command first sets up what it needs and lacks (see [`tools`] and [`model`]), once; a second
+//! run finds it all in place. Everything that is installed or built stays in the target directory,
+//! `node_modules/`, `models/` and `www/pkg/`, except system packages, which apt installs.
+
+mod model;
+mod project;
+mod serve;
+mod system;
+mod test;
+mod tools;
+mod wasm;
+
+use anyhow::{Context, Result, bail};
+use project::Project;
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  serve [--port N]    Build the page, serve it on 127.0.0.1 (port 8080; 0 picks a free one)
+  build               Build the page's WebAssembly, release, into www/pkg/
+  test [PART...]      Run the checks, all of them or the named parts: lint native browser page
+  fetch-model         Fetch SmolLM2-135M-Instruct (98 MB, once) into models/";
+
+const DEFAULT_PORT: u16 = 8080;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match dispatch(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(args: &[&str]) -> Result<()> {
+    let project = Project::find()?;
+    match args {
+        [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
+        ["serve", rest @ ..] => serve::run(&project, port(rest)?)?,
+        ["build"] => wasm::build(&project)?,
+        ["test", parts @ ..] => test::run(&project, parts)?,
+        ["fetch-model"] => println!("{}", model::fetch(&project)?.display()),
+        _ => bail!("unknown command `{}`\n\n{USAGE}", args.join(" ")),
+    }
+    Ok(())
+}
+
+fn port(args: &[&str]) -> Result<u16> {
+    let value = match args {
+        [] => return Ok(DEFAULT_PORT),
+        ["--port", value] => value,
+        [one] => one
+            .strip_prefix("--port=")
+            .with_context(|| format!("unknown option `{one}`\n\n{USAGE}"))?,
+        _ => bail!("unknown options `{}`\n\n{USAGE}", args.join(" ")),
+    };
+    value
+        .parse()
+        .with_context(|| format!("`{value}` is not a port: give a number from 0 to 65535"))
+}

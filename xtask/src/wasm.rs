@@ -1,0 +1,65 @@
+//! The page's WebAssembly: compiled, given its JavaScript surface, and optimised, into `www/pkg/`.
+
+use crate::project::{Project, create_dir, remove_dir, run, say, sha256};
+use crate::tools;
+use anyhow::{Context, Result};
+use std::fs;
+
+/// What the module may use: everything that browsers with WebGPU have, nothing newer.
+const FEATURES: &[&str] = &[
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+    "--enable-simd",
+];
+
+/// Builds what the page imports as `./pkg/cache_steering.js`.
+///
+/// Cargo decides whether to compile; the later steps run only if the compiled module changed.
+pub fn build(project: &Project) -> Result<()> {
+    tools::wasm_target(project)?;
+    let wasm_bindgen = tools::wasm_bindgen(project)?;
+    let node = tools::node_packages(project)?;
+
+    say("building the WebAssembly module");
+    run(&mut project.cargo(&[
+        "build",
+        "--release",
+        "--lib",
+        "--target=wasm32-unknown-unknown",
+    ]))?;
+
+    let compiled = project
+        .target
+        .join("wasm32-unknown-unknown/release/cache_steering.wasm");
+    let out = project.root.join("www/pkg");
+    let module = out.join("cache_steering_bg.wasm");
+    let key = format!("{} {}", sha256(&compiled)?, out.display());
+    if module.exists() && project.is_done("page", &key) {
+        return Ok(());
+    }
+
+    say("generating its JavaScript surface and optimising it");
+    remove_dir(&out)?;
+    create_dir(&out)?;
+    run(project
+        .command(wasm_bindgen)
+        .args(["--target=web", "--out-name=cache_steering", "--out-dir"])
+        .arg(&out)
+        .arg(&compiled))?;
+    let optimised = out.join("optimised.wasm");
+    run(project
+        .command(node)
+        .arg(tools::node_script(project, "binaryen/bin/wasm-opt"))
+        .arg("-O3")
+        .args(FEATURES)
+        .arg(&module)
+        .arg("-o")
+        .arg(&optimised))?;
+    fs::rename(&optimised, &module)
+        .with_context(|| format!("cannot replace {}", module.display()))?;
+    project.set_done("page", &key)
+}
