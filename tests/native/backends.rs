@@ -36,7 +36,7 @@ fn load_with(
     gguf: &[u8],
     build: impl FnOnce(&ModelConfig) -> cache_steering::Result<Box<dyn BackendBuilder>>,
 ) -> Box<dyn Backend> {
-    let mut source = synthetic::BytesSource::new(gguf.to_vec(), 10_007);
+    let mut source = load::MemorySource::new(gguf.to_vec());
     let loaded = block_on(load(&mut source, build, &mut |_| ControlFlow::Continue(())));
     loaded.expect("a synthetic model loads").1
 }
@@ -81,7 +81,10 @@ fn assert_close(gpu: &[f32], cpu: &[f32], what: &str) {
     assert!(largest > 0.0, "{what}: all zero");
     for (i, (g, c)) in gpu.iter().zip(cpu).enumerate() {
         let error = (g - c).abs() / largest;
-        assert!(error < 2e-5, "{what}: value {i} is {g} on the GPU, {c} on the CPU");
+        assert!(
+            error < 2e-5,
+            "{what}: value {i} is {g} on the GPU, {c} on the CPU"
+        );
     }
 }
 
@@ -123,12 +126,7 @@ fn check_model(config: &ModelConfig, format: WeightFormat) {
     }
     pair.compare_slots(2, 69, &what);
     pair.forward(&rows(1, 0, [5]));
-    let batch = [
-        rows(0, 93, [3]),
-        rows(1, 1, [4]),
-        rows(2, 70, [9]),
-    ]
-    .concat();
+    let batch = [rows(0, 93, [3]), rows(1, 1, [4]), rows(2, 70, [9])].concat();
     pair.compare_logits(&batch, &what);
 }
 
@@ -169,7 +167,10 @@ fn steering_moves_what_follows_and_nothing_else() {
     let decode = [rows(0, 20, [11]), rows(1, 20, [11])].concat();
     let before = pair.compare_logits(&decode, "before");
     let (plain, other) = before.split_at(config.vocab_size);
-    assert_eq!(plain, other, "two lanes with the same tokens agree to the bit");
+    assert_eq!(
+        plain, other,
+        "two lanes with the same tokens agree to the bit"
+    );
 
     let wave = |scale: f32| (0..config.slot_len()).map(move |i| scale * (i as f32).sin());
     let delta = Slot {
@@ -187,6 +188,10 @@ fn steering_moves_what_follows_and_nothing_else() {
         assert_eq!(*value, target.values[i] + delta.values[i]);
     }
     let after = pair.compare_logits(&decode, "after");
-    assert_eq!(after[..config.vocab_size], *plain, "the other lane stays as it was");
+    assert_eq!(
+        after[..config.vocab_size],
+        *plain,
+        "the other lane stays as it was"
+    );
     assert_ne!(after[config.vocab_size..], *other, "the steered lane moves");
 }

@@ -30,9 +30,9 @@ pub struct GpuBuilder {
 fn stacked(name: WeightName) -> Vec<WeightName> {
     use LayerWeight::{Gate, Key, Query, Up, Value};
     match name {
-        WeightName::Layer(layer, Query | Key | Value) => {
-            [Query, Key, Value].map(|w| WeightName::Layer(layer, w)).into()
-        }
+        WeightName::Layer(layer, Query | Key | Value) => [Query, Key, Value]
+            .map(|w| WeightName::Layer(layer, w))
+            .into(),
         WeightName::Layer(layer, Gate | Up) => {
             [Gate, Up].map(|w| WeightName::Layer(layer, w)).into()
         }
@@ -84,7 +84,10 @@ impl BackendBuilder for GpuBuilder {
         if !names.iter().all(|n| self.waiting.contains_key(n)) {
             return Ok(());
         }
-        let parts = names.iter().filter_map(|n| self.waiting.remove(n)).collect();
+        let parts = names
+            .iter()
+            .filter_map(|n| self.waiting.remove(n))
+            .collect();
         let whole = WeightMatrix::stack(parts)?;
         let uploaded = GpuMatrix::upload(&self.device, &names[0].gguf_name(), &whole)?;
         self.matrices.insert(names[0], uploaded);

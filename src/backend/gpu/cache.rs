@@ -91,8 +91,15 @@ impl GpuCache {
             .queue
             .write_buffer(&target, 0, bytemuck::cast_slice(&words));
         let delta_keys = device.storage_with("key delta", bytemuck::cast_slice(&delta.keys))?;
-        let delta_values = device.storage_with("value delta", bytemuck::cast_slice(&delta.values))?;
-        let buffers = [&target, &delta_keys, &delta_values, &self.keys, &self.values];
+        let delta_values =
+            device.storage_with("value delta", bytemuck::cast_slice(&delta.values))?;
+        let buffers = [
+            &target,
+            &delta_keys,
+            &delta_values,
+            &self.keys,
+            &self.values,
+        ];
         let bind_group = kernels.bind(Stage::AddToSlot, &buffers.map(|b| b.as_entire_binding()));
         let grid = [self.n_layers * self.kv_width / 4, 1];
         kernels.dispatch(pass, Variant::plain(Stage::AddToSlot), &bind_group, grid);

@@ -36,8 +36,7 @@ impl GpuDevice {
     /// # Errors
     /// [`Error::NoAdapter`] where there is no adapter, [`Error::Gpu`] where it gives no device.
     pub async fn request() -> Result<Self> {
-        let instance =
-            wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let adapter = instance
             .request_adapter(&wgpu::RequestAdapterOptions {
                 power_preference: wgpu::PowerPreference::HighPerformance,
@@ -149,28 +148,16 @@ impl GpuDevice {
         })
     }
 
-    /// Submits `encoder` and returns when the GPU has done that work and all before it.
-    pub(super) async fn submit_and_wait(&self, encoder: wgpu::CommandEncoder) -> Result<()> {
-        let submission = self.submit(encoder);
-        self.wait(submission).await
-    }
-
-    /// Submits `encoder`; the result can be waited for.
-    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Submission {
-        let index = self.queue.submit([encoder.finish()]);
+    /// Waits until the GPU has done all work that was submitted so far.
+    pub(super) async fn finish(&self) -> Result<()> {
         let (sender, done) = oneshot::channel();
         self.queue.on_submitted_work_done(move || {
-            // The receiver may have gone: a caller need not wait.
+            // The receiver is gone where the caller was dropped while it waited.
             let _ = sender.send(());
         });
-        Submission { index, done }
-    }
-
-    /// Waits for a submission.
-    pub(super) async fn wait(&self, submission: Submission) -> Result<()> {
-        self.drive(Some(submission.index));
-        // A dropped sender means that the device went away; `check` knows why.
-        let _ = submission.done.await;
+        self.drive();
+        // A sender that was dropped means that the device went away; `check` knows why.
+        let _ = done.await;
         self.check()
     }
 
@@ -184,7 +171,7 @@ impl GpuDevice {
         // Firefox completes a map on a slow timer unless another submit follows it.
         #[cfg(target_arch = "wasm32")]
         self.queue.submit([]);
-        self.drive(None);
+        self.drive();
         let outcome = mapped.await;
         self.check()?;
         let unreadable = |e: String| Error::Gpu {
@@ -205,21 +192,12 @@ impl GpuDevice {
     }
 
     /// Natively, callbacks run only while somebody polls; a browser has its event loop.
-    fn drive(&self, _until: Option<wgpu::SubmissionIndex>) {
+    fn drive(&self) {
         #[cfg(not(target_arch = "wasm32"))]
-        if let Err(e) = self.device.poll(wgpu::PollType::Wait {
-            submission_index: _until,
-            timeout: None,
-        }) {
+        if let Err(e) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
             report(&self.fault, Fault::Lost(e.to_string()));
         }
     }
-}
-
-/// Work that was submitted and may still be running.
-pub(super) struct Submission {
-    index: wgpu::SubmissionIndex,
-    done: oneshot::Receiver<()>,
 }
 
 /// Keeps the first fault: the later ones follow from it. A loss outranks an error.

@@ -172,7 +172,12 @@ impl ForwardPass {
     }
 
     /// Records the pass over `rows`, with the logits if asked for.
-    pub fn record(&mut self, device: &GpuDevice, rows: &[Row], logits: bool) -> wgpu::CommandEncoder {
+    pub fn record(
+        &mut self,
+        device: &GpuDevice,
+        rows: &[Row],
+        logits: bool,
+    ) -> wgpu::CommandEncoder {
         let mut words = [[0u32; 4]; MAX_ROWS + 1];
         for (to, row) in words.iter_mut().zip(rows) {
             *to = [row.token, row.lane, row.position, 0];

@@ -114,11 +114,7 @@ impl Stage {
                 CACHE,
                 include_str!("../../../shaders/attention.wgsl"),
             ],
-            Self::Project => &[
-                BATCH,
-                MATMUL,
-                include_str!("../../../shaders/project.wgsl"),
-            ],
+            Self::Project => &[BATCH, MATMUL, include_str!("../../../shaders/project.wgsl")],
             Self::GateUp => &[
                 BATCH,
                 NORMED,

@@ -23,7 +23,6 @@ use super::{Backend, BackendInfo, BackendKind, CacheSize, Row, Slot};
 use crate::Result;
 use async_trait::async_trait;
 use cache::GpuCache;
-use device::Submission;
 use forward::ForwardPass;
 
 /// A model and its KV cache in GPU memory.
@@ -32,8 +31,6 @@ pub struct GpuBackend {
     device: GpuDevice,
     cache: GpuCache,
     forward: ForwardPass,
-    /// The last pass that nobody has waited for.
-    running: Option<Submission>,
 }
 
 impl GpuBackend {
@@ -48,7 +45,6 @@ impl GpuBackend {
             device,
             cache,
             forward,
-            running: None,
         }
     }
 
@@ -57,7 +53,10 @@ impl GpuBackend {
         &mut self,
         record: impl FnOnce(&mut Self, &mut wgpu::ComputePass) -> Result<()>,
     ) -> Result<()> {
-        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        let mut encoder = self
+            .device
+            .device
+            .create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         record(self, &mut pass)?;
         drop(pass);
@@ -78,18 +77,13 @@ impl Backend for GpuBackend {
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
         let encoder = self.forward.record(&self.device, rows, false);
-        let submission = self.device.submit(encoder);
-        // One pass runs while the next is prepared; more would make a stop wait for them all.
-        match self.running.replace(submission) {
-            Some(previous) => self.device.wait(previous).await,
-            None => self.device.check(),
-        }
+        self.device.queue.submit([encoder.finish()]);
+        self.device.check()
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
         let encoder = self.forward.record(&self.device, rows, true);
         self.device.queue.submit([encoder.finish()]);
-        self.running = None;
         self.forward.read_logits(&self.device, rows.len()).await
     }
 
@@ -115,9 +109,6 @@ impl Backend for GpuBackend {
     }
 
     async fn finish(&mut self) -> Result<()> {
-        self.running = None;
-        let nothing = self.device.device.create_command_encoder(&Default::default());
-        let submission = self.device.submit(nothing);
-        self.device.wait(submission).await
+        self.device.finish().await
     }
 }

@@ -99,7 +99,10 @@ mod tests {
             for k in 0..3 {
                 for p in 0..2 {
                     let at = ((k * 2 + p) * 2 + row) * 16;
-                    assert_eq!(packed.quants[at..at + 16], block(row, k)[2 + p * 16..][..16]);
+                    assert_eq!(
+                        packed.quants[at..at + 16],
+                        block(row, k)[2 + p * 16..][..16]
+                    );
                 }
                 let half = (packed.scales[k / 2 * 2 + row] >> (16 * (k % 2))) as u16;
                 assert_eq!(half.to_le_bytes(), block(row, k)[..2]);
