@@ -56,7 +56,7 @@ pub fn browser(project: &Project) -> Result<Browser> {
     } else {
         &["chromium", "chromium-driver"]
     };
-    apt_install(project, packages).context(HOW_BROWSER)?;
+    apt_install(project, packages, HOW_BROWSER)?;
     find_browser().context(HOW_BROWSER)
 }
 
@@ -76,19 +76,22 @@ pub fn vulkan(project: &Project) -> Result<Option<PathBuf>> {
     if !cfg!(target_os = "linux") || chosen.iter().any(|name| std::env::var_os(name).is_some()) {
         return Ok(None);
     }
-    let mut drivers = vulkan_drivers();
-    if drivers.is_empty() {
-        apt_install(project, &["mesa-vulkan-drivers", "libvulkan1"]).context(HOW_VULKAN)?;
-        drivers = vulkan_drivers();
+    if has_gpu() && !vulkan_drivers().is_empty() {
+        return Ok(None);
     }
-    if drivers.is_empty() {
-        bail!(HOW_VULKAN);
+    if let Some(driver) = lavapipe() {
+        return Ok(Some(driver));
     }
-    let software = drivers.into_iter().find(|path| {
+    let packages = ["mesa-vulkan-drivers", "libvulkan1"];
+    apt_install(project, &packages, HOW_VULKAN)?;
+    lavapipe().context(HOW_VULKAN).map(Some)
+}
+
+fn lavapipe() -> Option<PathBuf> {
+    vulkan_drivers().into_iter().find(|path| {
         let name = path.file_name().map(OsStr::to_string_lossy);
         name.is_some_and(|name| name.starts_with("lvp_icd"))
-    });
-    Ok(software.filter(|_| !has_gpu()))
+    })
 }
 
 fn vulkan_drivers() -> Vec<PathBuf> {
@@ -106,13 +109,14 @@ fn has_gpu() -> bool {
         || fs::read_dir("/dev/dri").is_ok_and(|mut nodes| nodes.any(|node| node.is_ok()))
 }
 
-fn apt_install(project: &Project, packages: &[&str]) -> Result<()> {
+/// Installs Debian packages; where that cannot be, the error says why and `by_hand` what to do.
+fn apt_install(project: &Project, packages: &[&str], by_hand: &str) -> Result<()> {
     if !is_distribution("debian") || which::which("apt-get").is_err() {
-        bail!("they are missing, and this is neither Debian nor Ubuntu");
+        bail!("{by_hand}\n(There is no apt here to install it with.)");
     }
     let is_root = capture(Command::new("id").arg("-u"))?.trim() == "0";
     if !is_root && capture(Command::new("sudo").args(["-n", "true"])).is_err() {
-        bail!("they are missing, and installing them needs a password");
+        bail!("{by_hand}\n(Installing it needs a password.)");
     }
     let apt = |args: &[&str]| {
         let mut command = project.command(if is_root { "env" } else { "sudo" });

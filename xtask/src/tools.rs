@@ -91,7 +91,7 @@ fn has_version(program: &PathBuf, version: &str) -> bool {
 
 /// Node.js itself, which the project does not install.
 pub fn node() -> Result<PathBuf> {
-    let node = which::which("node").with_context(|| {
+    let node = which::which("node").ok().with_context(|| {
         format!("Node.js is missing: install version {NODE_MAJOR} or newer, with npm")
     })?;
     let said = capture(Command::new(&node).arg("--version"))?;
@@ -113,7 +113,8 @@ pub fn node_packages(project: &Project) -> Result<PathBuf> {
     if installed.exists() && project.is_done("node-packages", &key) {
         return Ok(node);
     }
-    let npm = which::which("npm").context("npm is missing: install it beside Node.js")?;
+    let npm = which::which("npm").ok();
+    let npm = npm.context("npm is missing: install it beside Node.js")?;
     say("installing the Node packages of package-lock.json");
     run(project.command(npm).args(["ci", "--no-audit", "--no-fund"]))?;
     project.set_done("node-packages", &key)?;
