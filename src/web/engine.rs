@@ -1,0 +1,307 @@
+//! The engine as a JavaScript class.
+
+use super::error::{WebError, WebResult};
+use super::fetch::FetchSource;
+use super::progress::{EventLoop, JsObserver};
+use super::types::{
+    EngineInfo, GenerateRequest, GenerateResult, LaneOptions, LoadRequest, PromptEvent, VectorInfo,
+};
+use crate::engine::EngineOptions;
+use crate::generate::{LaneRequest, Request, Sampling, Steering, generate, prompt_ids};
+use crate::model::Model;
+use crate::steering::SteeringVector;
+use crate::{Engine, Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use wasm_bindgen::prelude::*;
+use web_sys::AbortController;
+use web_time::Duration;
+
+/// Progress of a download is told no more often than this.
+const LOAD_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A model in this page or worker, with its steering vectors.
+///
+/// One call of `load` or `generate` runs at a time; a second one is refused with a `Busy` error.
+/// `stop` ends it, from wherever it is called.
+#[wasm_bindgen]
+pub struct WebEngine {
+    engine: RefCell<Holder>,
+    vectors: RefCell<HashMap<String, Arc<SteeringVector>>>,
+    info: RefCell<Option<EngineInfo>>,
+    /// Set by `stop`; a new piece of work gets a new one.
+    stop: RefCell<Rc<Cell<bool>>>,
+    download: RefCell<Option<AbortController>>,
+    event_loop: EventLoop,
+}
+
+/// Where the engine is. A call takes it out for as long as it works, so no borrow is held across
+/// an `await`.
+enum Holder {
+    Empty,
+    Busy,
+    Ready(Box<Engine>),
+}
+
+#[wasm_bindgen]
+impl WebEngine {
+    /// An engine without a model.
+    ///
+    /// # Errors
+    /// Where the browser has no `MessageChannel`.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> std::result::Result<WebEngine, JsValue> {
+        Ok(Self {
+            engine: RefCell::new(Holder::Empty),
+            vectors: RefCell::default(),
+            info: RefCell::default(),
+            stop: RefCell::default(),
+            download: RefCell::default(),
+            event_loop: EventLoop::new()?,
+        })
+    }
+
+    /// Downloads a model into memory, in place of one that was loaded before.
+    ///
+    /// # Errors
+    /// `Busy`, `BadArgument`, `Cancelled` after `stop`, or what loading gives.
+    #[wasm_bindgen(unchecked_return_type = "EngineInfo")]
+    pub async fn load(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "LoadRequest")] request: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "(progress: LoadProgress) => void")]
+        on_progress: Option<js_sys::Function>,
+    ) -> WebResult<JsValue> {
+        let request: LoadRequest = read(request)?;
+        // The old model goes first: two may not fit.
+        drop(self.take()?);
+        self.info.replace(None);
+        let loaded = self.download_engine(&request, on_progress.as_ref()).await;
+        self.download.replace(None);
+        let (holder, result) = match loaded {
+            Ok(engine) => {
+                let info = EngineInfo::of(&engine);
+                self.info.replace(Some(info.clone()));
+                (Holder::Ready(Box::new(engine)), Ok(info))
+            }
+            Err(error) => (Holder::Empty, Err(error)),
+        };
+        self.engine.replace(holder);
+        write(&result?)
+    }
+
+    /// Downloads a steering vector and keeps it under the name `id`.
+    ///
+    /// # Errors
+    /// `Fetch`, `VectorFile`, or `VectorMismatch` where it does not fit the loaded model.
+    #[wasm_bindgen(js_name = loadVector, unchecked_return_type = "VectorInfo")]
+    pub async fn load_vector(&self, id: String, url: String) -> WebResult<JsValue> {
+        let controller = abort_controller()?;
+        let source = FetchSource::open(&url, None, controller.signal()).await?;
+        self.add_vector(id, &source.read_all().await?)
+    }
+
+    /// Keeps a steering vector, from the bytes of its file, under the name `id`.
+    ///
+    /// # Errors
+    /// `VectorFile`, or `VectorMismatch` where it does not fit the loaded model.
+    #[wasm_bindgen(js_name = addVector, unchecked_return_type = "VectorInfo")]
+    pub fn add_vector(&self, id: String, bytes: &[u8]) -> WebResult<JsValue> {
+        let vector = SteeringVector::from_bytes(bytes)?;
+        if let Holder::Ready(engine) = &*self.engine.borrow() {
+            vector.check(&engine.model().config)?;
+        }
+        let info = VectorInfo::of(&id, &vector);
+        self.vectors.borrow_mut().insert(id, Arc::new(vector));
+        write(&info)
+    }
+
+    /// Answers a prompt in each of the lanes that the request asks for, all at once. After `stop`
+    /// the result is what was generated up to there.
+    ///
+    /// # Errors
+    /// `Busy`, `NoModel`, `UnknownVector`, `BadArgument`, or what generating gives.
+    #[wasm_bindgen(unchecked_return_type = "GenerateResult")]
+    pub async fn generate(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "GenerateRequest")] request: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "(event: GenerateEvent) => void")]
+        on_event: Option<js_sys::Function>,
+    ) -> WebResult<JsValue> {
+        let request: GenerateRequest = read(request)?;
+        let Some(mut engine) = self.take()? else {
+            self.engine.replace(Holder::Empty);
+            return Err(WebError::NoModel);
+        };
+        let mut observer = self.observer(on_event.as_ref(), Duration::ZERO);
+        let result = self.answer(&mut engine, &request, &mut observer).await;
+        self.engine.replace(Holder::Ready(engine));
+        write(&result?)
+    }
+
+    /// Ends the work that runs now, if any: a download at once, a generation within one token.
+    pub fn stop(&self) {
+        self.stop.borrow().set(true);
+        if let Some(controller) = &*self.download.borrow() {
+            controller.abort();
+        }
+    }
+
+    /// The loaded model and what it runs on, or `undefined`.
+    ///
+    /// # Errors
+    /// None that a caller could cause.
+    #[wasm_bindgen(unchecked_return_type = "EngineInfo | undefined")]
+    pub fn info(&self) -> WebResult<JsValue> {
+        self.info
+            .borrow()
+            .as_ref()
+            .map_or(Ok(JsValue::UNDEFINED), write)
+    }
+}
+
+impl WebEngine {
+    /// Takes the engine out, if there is one, and marks it as busy.
+    fn take(&self) -> WebResult<Option<Box<Engine>>> {
+        let mut holder = self.engine.borrow_mut();
+        let engine = match std::mem::replace(&mut *holder, Holder::Busy) {
+            Holder::Busy => return Err(WebError::Busy),
+            Holder::Empty => None,
+            Holder::Ready(engine) => Some(engine),
+        };
+        self.stop.replace(Rc::default());
+        Ok(engine)
+    }
+
+    fn observer<'a>(
+        &'a self,
+        callback: Option<&'a js_sys::Function>,
+        interval: Duration,
+    ) -> JsObserver<'a> {
+        let stop = self.stop.borrow().clone();
+        JsObserver {
+            callback,
+            stop,
+            event_loop: &self.event_loop,
+            interval,
+            last: None,
+        }
+    }
+
+    async fn download_engine(
+        &self,
+        request: &LoadRequest,
+        on_progress: Option<&js_sys::Function>,
+    ) -> WebResult<Engine> {
+        let controller = abort_controller()?;
+        self.download.replace(Some(controller.clone()));
+        let mut source =
+            FetchSource::open(&request.url, request.bytes, controller.signal()).await?;
+        let options = EngineOptions {
+            backend: request.backend,
+            capacity: request.capacity,
+            ..EngineOptions::default()
+        };
+        let mut observer = self.observer(on_progress, LOAD_INTERVAL);
+        let engine = Engine::load(&mut source, &options, &mut observer).await?;
+        if let Some(expected) = &request.sha256 {
+            check_sha256(engine.model(), expected, &request.url)?;
+        }
+        Ok(engine)
+    }
+
+    async fn answer(
+        &self,
+        engine: &mut Engine,
+        request: &GenerateRequest,
+        observer: &mut JsObserver<'_>,
+    ) -> WebResult<GenerateResult> {
+        let prompt = prompt_ids(engine.model(), &request.messages)?;
+        let tokens = prompt.len();
+        observer.tell(&PromptEvent { tokens });
+        let sampling = Sampling::from(&request.sampling);
+        let request = Request {
+            prompt,
+            lanes: request
+                .lanes
+                .iter()
+                .map(|lane| self.lane(engine.model(), lane, sampling))
+                .collect::<WebResult<_>>()?,
+            max_tokens: request.max_tokens,
+        };
+        let outcome = generate(engine, &request, observer).await?;
+        Ok(GenerateResult::new(tokens, outcome))
+    }
+
+    fn lane(
+        &self,
+        model: &Model,
+        options: &LaneOptions,
+        sampling: Sampling,
+    ) -> WebResult<LaneRequest> {
+        let steering = match &options.steering {
+            None => None,
+            Some(steering) => {
+                let vectors = self.vectors.borrow();
+                let vector =
+                    vectors
+                        .get(&steering.vector)
+                        .ok_or_else(|| WebError::UnknownVector {
+                            id: steering.vector.clone(),
+                        })?;
+                Some(Steering {
+                    vector: vector.clone(),
+                    strength: steering
+                        .strength
+                        .map_or(vector.metadata.recommended, Into::into),
+                })
+            }
+        };
+        let offset = match (&options.offset, &steering) {
+            (Some(text), _) => text,
+            (None, Some(steering)) => &steering.vector.metadata.offset,
+            (None, None) => "",
+        };
+        let offset = model.tokenizer.encode(offset)?;
+        Ok(LaneRequest {
+            offset,
+            steering,
+            sampling,
+        })
+    }
+}
+
+fn abort_controller() -> Result<AbortController> {
+    AbortController::new().map_err(|_| {
+        Error::InvalidRequest("this browser cannot cancel downloads; use a newer one".into())
+    })
+}
+
+fn check_sha256(model: &Model, expected: &str, url: &str) -> Result<()> {
+    let found = &model.file.sha256;
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Error::Fetch {
+        url: url.into(),
+        reason: format!(
+            "it arrived damaged or is another file: its SHA-256 is {found}, not {expected}"
+        ),
+    })
+}
+
+fn read<T: DeserializeOwned>(value: JsValue) -> WebResult<T> {
+    serde_wasm_bindgen::from_value(value).map_err(|error| WebError::BadArgument {
+        reason: error.to_string(),
+    })
+}
+
+fn write(value: &impl Serialize) -> WebResult<JsValue> {
+    serde_wasm_bindgen::to_value(value).map_err(|error| WebError::BadArgument {
+        reason: error.to_string(),
+    })
+}

@@ -1,0 +1,163 @@
+/** Where a model runs: `auto` takes the GPU, unless there is none or it computes in software. */
+export type BackendChoice = "auto" | "gpu" | "cpu";
+
+/** Which model to load, and where it is to run. */
+export interface LoadRequest {
+  /** Address of the GGUF file, relative to the page or worker. */
+  url: string;
+  /** Size in bytes, for servers that do not say it. */
+  bytes?: number;
+  /** SHA-256 in hexadecimal; another file is refused. */
+  sha256?: string;
+  backend?: BackendChoice;
+  /** Positions of each lane of the KV cache; 2048 where it is missing. */
+  capacity?: number;
+}
+
+/** How far a download is, in bytes. */
+export interface LoadProgress {
+  done: number;
+  total?: number;
+}
+
+/** A loaded model and what it runs on. */
+export interface EngineInfo {
+  model: ModelInfo;
+  backend: "gpu" | "cpu";
+  /** The adapter's name, or the CPU's precision. */
+  device: string;
+  /** Whether a GPU adapter computes in software. */
+  software: boolean;
+  /** Which backend runs and why, as one sentence. */
+  reason: string;
+  /** Sequences that the KV cache holds. */
+  lanes: number;
+  /** Positions of each. */
+  capacity: number;
+}
+
+/** The sizes of a model, and its file. */
+export interface ModelInfo {
+  /** The name in the file, maybe empty. */
+  name: string;
+  layers: number;
+  width: number;
+  kvHeads: number;
+  headDim: number;
+  /** Longest sequence that it was trained for. */
+  contextLength: number;
+  bytes: number;
+  sha256: string;
+}
+
+/** A loaded steering vector. */
+export interface VectorInfo {
+  /** The name that requests use. */
+  id: string;
+  /** Layers, KV heads and head size that it was made for. */
+  dims: [number, number, number];
+  /** Text that follows the prompt, so that the steered slot is of the right kind. */
+  offset: string;
+  recommended: StrengthValues;
+  label?: string;
+  description?: string;
+  /** Number of contrastive pairs that it was made from. */
+  pairs?: number;
+}
+
+/** The coefficients of one write to the cache; 0 and 0 write nothing. */
+export interface StrengthValues {
+  /** Factor of the vector's values. */
+  values: number;
+  /** Factor of the vector's keys. */
+  keys: number;
+  /** First layer that is written to, counted from 0. */
+  firstLayer: number;
+}
+
+export interface ChatMessage {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
+/** One prompt, and how each lane answers it. */
+export interface GenerateRequest {
+  /** The conversation so far; its last message is the question. */
+  messages: ChatMessage[];
+  /** One entry for each answer; at most two. */
+  lanes: LaneOptions[];
+  /** How tokens are chosen, in all lanes. */
+  sampling?: SamplingOptions;
+  /** Longest answer, in tokens. */
+  maxTokens: number;
+}
+
+/** How one lane answers. */
+export interface LaneOptions {
+  /** Text whose tokens follow the prompt. A steered lane takes its vector's where it is missing. */
+  offset?: string;
+  steering?: SteeringOptions;
+}
+
+/** A loaded vector and how strongly it is added. */
+export interface SteeringOptions {
+  /** Name of the vector. */
+  vector: string;
+  /** What the vector recommends where it is missing. */
+  strength?: StrengthValues;
+}
+
+/** How tokens are chosen; what is missing has no effect. */
+export interface SamplingOptions {
+  /** 0 takes the most likely token. */
+  temperature?: number;
+  /** Draws from so many of the most likely tokens; 0 for all. */
+  topK?: number;
+  /** Draws from the most likely tokens that together have this probability. */
+  topP?: number;
+  /** Makes tokens that were there before less likely; 1 for no change. */
+  repetitionPenalty?: number;
+  /** The same seed gives the same answer. */
+  seed?: number;
+}
+
+/** Why an answer ended. */
+export type StopReason = "end_of_text" | "max_tokens" | "context_full" | "cancelled";
+
+/** What happens during generation, in this order; tokens of the lanes alternate. */
+export type GenerateEvent =
+  /** The prompt has this many tokens, the lanes' offsets not counted. */
+  | { type: "prompt"; tokens: number }
+  /** So much of the prompt is in the cache; what was there before is not counted. */
+  | { type: "prefill"; done: number; total: number }
+  /** A lane has one more token; `text` is what it adds, which may be nothing. */
+  | { type: "token"; lane: number; token: number; text: string }
+  | { type: "finished"; lane: number; reason: StopReason };
+
+/** The answers. */
+export interface GenerateResult {
+  promptTokens: number;
+  lanes: LaneResult[];
+  timings: Timings;
+}
+
+/** The answer of one lane. */
+export interface LaneResult {
+  tokens: number[];
+  text: string;
+  stopReason: StopReason;
+  tokensPerSecond: number;
+}
+
+/** Where the time went, in milliseconds. */
+export interface Timings {
+  prefillMs: number;
+  /** Tokens that were computed for it. */
+  prefillTokens: number;
+  /** The write of the vectors; 0 without steering. */
+  steeringMs: number;
+  decodeMs: number;
+  decodeSteps: number;
+  /** From the request to the first token. */
+  firstTokenMs: number;
+}

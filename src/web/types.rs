@@ -1,0 +1,304 @@
+//! What crosses between Rust and JavaScript: plain objects, the same as the TypeScript interfaces
+//! at the end of this file, which the package's `.d.ts` carries.
+
+use crate::backend::BackendKind;
+use crate::backend::choose::BackendChoice;
+use crate::engine::Engine;
+use crate::generate::{self, Sampling, StopReason};
+use crate::model::Message;
+use crate::steering::{SteeringVector, Strength};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::prelude::*;
+
+/// Which model to load, and where it is to run.
+#[derive(Debug, Deserialize)]
+pub struct LoadRequest {
+    /// Address of the GGUF file, relative to the page or worker.
+    pub url: String,
+    /// Size in bytes, for servers that do not say it.
+    pub bytes: Option<u64>,
+    /// SHA-256 in hexadecimal; another file is refused.
+    pub sha256: Option<String>,
+    /// Where it runs.
+    #[serde(default)]
+    pub backend: BackendChoice,
+    /// Positions of each lane of the KV cache.
+    pub capacity: Option<usize>,
+}
+
+/// A loaded model and what it runs on.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineInfo {
+    /// The model.
+    pub model: ModelInfo,
+    /// `gpu` or `cpu`.
+    pub backend: BackendKind,
+    /// The adapter's name, or the CPU's precision.
+    pub device: String,
+    /// Whether a GPU adapter computes in software.
+    pub software: bool,
+    /// Which backend runs and why, as one sentence.
+    pub reason: String,
+    /// Sequences that the KV cache holds.
+    pub lanes: usize,
+    /// Positions of each.
+    pub capacity: usize,
+}
+
+/// The sizes of a model, and its file.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelInfo {
+    /// The name in the file, maybe empty.
+    pub name: String,
+    /// Transformer blocks.
+    pub layers: usize,
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Size of one head.
+    pub head_dim: usize,
+    /// Longest sequence that it was trained for.
+    pub context_length: usize,
+    /// Size of the file.
+    pub bytes: u64,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+impl EngineInfo {
+    /// What an engine says of itself.
+    pub fn of(engine: &Engine) -> Self {
+        let (model, backend, cache) = (engine.model(), engine.backend_info(), engine.cache_size());
+        Self {
+            model: ModelInfo {
+                name: model.config.name.clone(),
+                layers: model.config.n_layers,
+                width: model.config.width,
+                kv_heads: model.config.n_kv_heads,
+                head_dim: model.config.head_dim,
+                context_length: model.config.context_length,
+                bytes: model.file.bytes,
+                sha256: model.file.sha256.clone(),
+            },
+            backend: backend.kind,
+            device: backend.device.clone(),
+            software: backend.software,
+            reason: engine.backend_reason().into(),
+            lanes: cache.lanes,
+            capacity: cache.capacity,
+        }
+    }
+}
+
+/// A loaded steering vector.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VectorInfo {
+    /// The name that requests use.
+    pub id: String,
+    /// Layers, KV heads and head size that it was made for.
+    pub dims: [usize; 3],
+    /// Text that follows the prompt.
+    pub offset: String,
+    /// The strength to start with.
+    pub recommended: StrengthValues,
+    /// A short name for people.
+    pub label: Option<String>,
+    /// One line for people.
+    pub description: Option<String>,
+    /// Number of contrastive pairs that it was made from.
+    pub pairs: Option<usize>,
+}
+
+impl VectorInfo {
+    /// What a vector says of itself.
+    pub fn of(id: &str, vector: &SteeringVector) -> Self {
+        let about = &vector.metadata;
+        Self {
+            id: id.into(),
+            dims: vector.dims,
+            offset: about.offset.clone(),
+            recommended: about.recommended.into(),
+            label: about.label.clone(),
+            description: about.description.clone(),
+            pairs: about.pairs,
+        }
+    }
+}
+
+/// The coefficients of one write to the cache.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StrengthValues {
+    /// `c_v`.
+    pub values: f32,
+    /// `c_k`.
+    pub keys: f32,
+    /// First layer that is written to.
+    pub first_layer: usize,
+}
+
+impl From<Strength> for StrengthValues {
+    fn from(s: Strength) -> Self {
+        Self {
+            values: s.values,
+            keys: s.keys,
+            first_layer: s.first_layer,
+        }
+    }
+}
+
+impl From<StrengthValues> for Strength {
+    fn from(s: StrengthValues) -> Self {
+        Self {
+            values: s.values,
+            keys: s.keys,
+            first_layer: s.first_layer,
+        }
+    }
+}
+
+/// One prompt, and how each lane answers it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenerateRequest {
+    /// The conversation so far; its last message is the question.
+    pub messages: Vec<Message>,
+    /// Lanes 0 and up.
+    pub lanes: Vec<LaneOptions>,
+    /// How tokens are chosen, in all lanes.
+    #[serde(default)]
+    pub sampling: SamplingOptions,
+    /// Longest answer, in tokens.
+    pub max_tokens: usize,
+}
+
+/// How one lane answers.
+#[derive(Debug, Deserialize)]
+pub struct LaneOptions {
+    /// Text whose tokens follow the prompt. A steered lane takes its vector's where there is none.
+    pub offset: Option<String>,
+    /// What is added to the cache, if anything.
+    pub steering: Option<SteeringOptions>,
+}
+
+/// A loaded vector and how strongly it is added.
+#[derive(Debug, Deserialize)]
+pub struct SteeringOptions {
+    /// Name of the vector.
+    pub vector: String,
+    /// Its coefficients; what the vector recommends where there are none.
+    pub strength: Option<StrengthValues>,
+}
+
+/// How tokens are chosen; what is missing has no effect.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SamplingOptions {
+    /// 0 takes the most likely token.
+    pub temperature: Option<f32>,
+    /// Draws from so many of the most likely tokens; 0 for all.
+    pub top_k: Option<usize>,
+    /// Draws from the most likely tokens that together have this probability.
+    pub top_p: Option<f32>,
+    /// Makes tokens that were there before less likely; 1 for no change.
+    pub repetition_penalty: Option<f32>,
+    /// The same seed gives the same answer.
+    pub seed: Option<u32>,
+}
+
+impl From<&SamplingOptions> for Sampling {
+    fn from(o: &SamplingOptions) -> Self {
+        let d = Self::default();
+        Self {
+            temperature: o.temperature.unwrap_or(d.temperature),
+            top_k: o.top_k.unwrap_or(d.top_k),
+            top_p: o.top_p.unwrap_or(d.top_p),
+            repetition_penalty: o.repetition_penalty.unwrap_or(d.repetition_penalty),
+            seed: o.seed.unwrap_or(d.seed),
+        }
+    }
+}
+
+/// The first thing that is told of a generation; [`generate::Event`]s follow.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "prompt", rename_all = "camelCase")]
+pub struct PromptEvent {
+    /// Tokens of the prompt, without a lane's offset.
+    pub tokens: usize,
+}
+
+/// The answers.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenerateResult {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// One for each lane of the request.
+    pub lanes: Vec<LaneResult>,
+    /// Where the time went.
+    pub timings: TimingsResult,
+}
+
+/// The answer of one lane.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneResult {
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// Their text.
+    pub text: String,
+    /// Why it ended.
+    pub stop_reason: StopReason,
+    /// Tokens per second of decoding.
+    pub tokens_per_second: f64,
+}
+
+/// Where the time went, in milliseconds.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TimingsResult {
+    /// Prompt to cache.
+    pub prefill_ms: f64,
+    /// Tokens that were computed for it.
+    pub prefill_tokens: usize,
+    /// The write of the vectors.
+    pub steering_ms: f64,
+    /// All decode steps.
+    pub decode_ms: f64,
+    /// How many there were.
+    pub decode_steps: usize,
+    /// From the request to the first token.
+    pub first_token_ms: f64,
+}
+
+impl GenerateResult {
+    /// The outcome of a request with a prompt of `prompt_tokens`.
+    pub fn new(prompt_tokens: usize, outcome: generate::Outcome) -> Self {
+        let t = outcome.timings;
+        let lane = |lane: generate::LaneOutcome| LaneResult {
+            tokens_per_second: lane.tokens_per_second(),
+            tokens: lane.tokens,
+            text: lane.text,
+            stop_reason: lane.stop_reason,
+        };
+        Self {
+            prompt_tokens,
+            lanes: outcome.lanes.into_iter().map(lane).collect(),
+            timings: TimingsResult {
+                prefill_ms: t.prefill_ms,
+                prefill_tokens: t.prefill_tokens,
+                steering_ms: t.steering_ms,
+                decode_ms: t.decode_ms,
+                decode_steps: t.decode_steps,
+                first_token_ms: t.first_token_ms,
+            },
+        }
+    }
+}
+
+#[wasm_bindgen(typescript_custom_section)]
+const TYPESCRIPT: &str = include_str!("types.d.ts");

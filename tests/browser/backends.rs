@@ -1,0 +1,74 @@
+//! The WGSL kernels, through the browser's WebGPU, against the CPU engine.
+
+use crate::support::{engine, gguf, tokens};
+use cache_steering::Engine;
+use cache_steering::backend::BackendKind;
+use cache_steering::backend::choose::BackendChoice;
+use cache_steering::model::weights::WeightFormat;
+use std::ops::ControlFlow;
+use wasm_bindgen_test::wasm_bindgen_test;
+
+/// Both engines add up in float32, in different orders.
+const TOLERANCE: f32 = 2e-5;
+
+/// Fills three lanes to different lengths, one of them by a copy, and gives the logits of a decode
+/// step of all three.
+async fn logits(engine: &mut Engine) -> Vec<Vec<f32>> {
+    let prompt = tokens(93);
+    let parts = [(0, &prompt[..]), (1, &prompt[40..45])];
+    let observer = &mut |_| ControlFlow::Continue(());
+    engine.prefill(&parts, observer).await.expect("a prefill");
+    engine.copy_lane(0, 2).expect("a copy");
+    engine.truncate(2, 70).expect("a truncation");
+    engine
+        .decode(&[(0, 3), (1, 4), (2, 9)])
+        .await
+        .expect("a decode step")
+}
+
+async fn check(format: WeightFormat) {
+    let gguf = gguf(format);
+    let mut gpu = engine(&gguf, BackendChoice::Gpu).await;
+    let mut cpu = engine(&gguf, BackendChoice::Cpu).await;
+    assert_eq!(gpu.backend_info().kind, BackendKind::Gpu);
+    assert_eq!(cpu.backend_info().kind, BackendKind::Cpu);
+
+    let (on_gpu, on_cpu) = (logits(&mut gpu).await, logits(&mut cpu).await);
+    assert_eq!(on_gpu.len(), 3);
+    for (lane, (g, c)) in on_gpu.iter().zip(&on_cpu).enumerate() {
+        assert_eq!(g.len(), c.len());
+        let largest = c.iter().fold(0f32, |m, v| m.max(v.abs()));
+        assert!(largest > 0.0, "{format:?}, lane {lane}: all zero");
+        let error = g.iter().zip(c).fold(0f32, |m, (g, c)| m.max((g - c).abs())) / largest;
+        assert!(error < TOLERANCE, "{format:?}, lane {lane}: off by {error}");
+    }
+    assert_ne!(
+        on_gpu[0], on_gpu[2],
+        "lanes of other lengths have other answers"
+    );
+}
+
+#[wasm_bindgen_test]
+async fn q8_0() {
+    check(WeightFormat::Q8_0).await;
+}
+
+#[wasm_bindgen_test]
+async fn q4_0() {
+    check(WeightFormat::Q4_0).await;
+}
+
+#[wasm_bindgen_test]
+async fn q4_1() {
+    check(WeightFormat::Q4_1).await;
+}
+
+#[wasm_bindgen_test]
+async fn f16() {
+    check(WeightFormat::F16).await;
+}
+
+#[wasm_bindgen_test]
+async fn f32() {
+    check(WeightFormat::F32).await;
+}

@@ -1,0 +1,132 @@
+/** The engine as the page sees it: promises, with a worker behind them. */
+
+/**
+ * @import {
+ *   EngineInfo, GenerateEvent, GenerateRequest, GenerateResult, LoadProgress, LoadRequest, VectorInfo,
+ * } from './pkg/cache_steering.js'
+ * @import { Call, Failure, FromWorker, ToWorker } from './protocol.js'
+ */
+
+/** A failure of the engine; `name` is its kind. */
+export class EngineError extends Error {
+  /** @param {Failure} failure */
+  constructor({ name, message }) {
+    super(message);
+    this.name = name;
+  }
+}
+
+/** The kind of failure after which the worker is of no use any more. */
+export const CRASH = 'Crash';
+
+/**
+ * @typedef {object} Waiting
+ * @property {(result: any) => void} resolve
+ * @property {(error: EngineError) => void} reject
+ * @property {((event: any) => void) | undefined} tell
+ */
+
+/**
+ * `T` without the id, which the client gives.
+ * @template T
+ * @typedef {T extends unknown ? Omit<T, 'id'> : never} WithoutId
+ */
+
+export class EngineClient {
+  #worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+  #nextId = 0;
+  /** @type {Map<number, Waiting>} */
+  #waiting = new Map();
+
+  constructor() {
+    this.#worker.onmessage = ({ data }) => this.#receive(data);
+    // A panic or a lack of memory in WebAssembly ends here: no promise in the worker settles then.
+    this.#worker.onerror = (event) => {
+      event.preventDefault();
+      this.#fail(event.message ?? '');
+    };
+    this.#worker.onmessageerror = () => this.#fail('');
+  }
+
+  /**
+   * Downloads a model and makes it ready.
+   * @param {LoadRequest} request
+   * @param {(progress: LoadProgress) => void} onProgress
+   * @returns {Promise<EngineInfo>}
+   */
+  load(request, onProgress) {
+    return this.#call({ type: 'load', request }, onProgress);
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} url
+   * @returns {Promise<VectorInfo>}
+   */
+  loadVector(name, url) {
+    return this.#call({ type: 'loadVector', name, url });
+  }
+
+  /**
+   * @param {GenerateRequest} request
+   * @param {(event: GenerateEvent) => void} onEvent
+   * @returns {Promise<GenerateResult>}
+   */
+  generate(request, onEvent) {
+    return this.#call({ type: 'generate', request }, onEvent);
+  }
+
+  /** Ends the generation that runs; its promise resolves with what there is. */
+  stop() {
+    this.#post({ type: 'stop' });
+  }
+
+  /** Ends the worker at once, whatever it does, and frees its memory. */
+  dispose() {
+    this.#worker.terminate();
+    this.#rejectAll(new EngineError({ name: 'Cancelled', message: '' }));
+  }
+
+  /**
+   * @param {WithoutId<Call>} call
+   * @param {(event: any) => void} [tell]
+   * @returns {Promise<any>}
+   */
+  #call(call, tell) {
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, tell });
+      this.#post({ ...call, id });
+    });
+  }
+
+  /** @param {ToWorker} message */
+  #post(message) {
+    this.#worker.postMessage(message);
+  }
+
+  /** @param {FromWorker} message */
+  #receive(message) {
+    const waiting = this.#waiting.get(message.id);
+    if (!waiting) return;
+    if (message.type === 'event') {
+      waiting.tell?.(message.event);
+      return;
+    }
+    this.#waiting.delete(message.id);
+    if (message.type === 'result') waiting.resolve(message.result);
+    else waiting.reject(new EngineError(message.failure));
+  }
+
+  /** @param {string} message */
+  #fail(message) {
+    this.#worker.terminate();
+    this.#rejectAll(new EngineError({ name: CRASH, message }));
+  }
+
+  /** @param {EngineError} error */
+  #rejectAll(error) {
+    for (const { reject } of this.#waiting.values()) reject(error);
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,24 @@
+/** Numbers as people read them. */
+
+const whole = new Intl.NumberFormat('en');
+const oneDigit = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/** @param {number} n */
+export const count = (n) => whole.format(n);
+
+/** Megabytes of a million bytes, as downloads are counted. @param {number} bytes */
+export const megabytes = (bytes) => oneDigit.format(bytes / 1e6);
+
+/** @param {number} bytes */
+export const roundMegabytes = (bytes) => whole.format(Math.round(bytes / 1e6));
+
+/** @param {number} milliseconds */
+export function seconds(milliseconds) {
+  return milliseconds < 10_000 ? `${(milliseconds / 1000).toFixed(2)} s` : `${Math.round(milliseconds / 1000)} s`;
+}
+
+/** @param {number} perSecond */
+export const rate = (perSecond) => (perSecond < 100 ? oneDigit.format(perSecond) : whole.format(Math.round(perSecond)));
+
+/** A strength without needless zeros. @param {number} value */
+export const strength = (value) => String(Math.round(value * 100) / 100);

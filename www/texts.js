@@ -1,0 +1,161 @@
+/**
+ * Every sentence that changes while the page is used. What never changes stands in index.html.
+ *
+ * @import { EngineInfo, StopReason } from './pkg/cache_steering.js'
+ * @import { ModelEntry, Preset } from './protocol.js'
+ */
+
+import * as format from './format.js';
+
+export const examples = [
+  'Why is the sky blue?',
+  'A baker makes 12 rolls every hour. How many rolls does she make in 5 hours?',
+  'Why do onions make you cry?',
+  'Why do cats purr?',
+];
+
+/** @type {Record<StopReason, string>} */
+const endings = {
+  end_of_text: 'ended by itself',
+  max_tokens: 'cut at the longest answer',
+  context_full: 'cut: the memory is full',
+  cancelled: 'stopped',
+};
+
+/** The sentence that the engine gives, as the rest of another. @param {string} reason */
+const continued = (reason) => reason.charAt(0).toLowerCase() + reason.slice(1);
+
+export const texts = {
+  ask: 'Ask',
+  stop: 'Stop',
+  stopping: 'Stopping',
+
+  missing: {
+    wasm: 'it cannot run WebAssembly',
+    simd: 'its WebAssembly has no SIMD',
+    workers: 'it has no module workers',
+  },
+
+  model: {
+    /** @param {ModelEntry} model */
+    idleDetail: (model) => `${format.megabytes(model.bytes)} MB, fetched when you ask a question or press the button.`,
+    /** @param {ModelEntry} model */
+    load: (model) => `Load model (${format.roundMegabytes(model.bytes)} MB)`,
+    cancel: 'Cancel',
+    /** @param {ModelEntry} model */
+    loading: (model) => `Loading ${model.label}`,
+    connecting: 'Starting the engine and asking for the file',
+    /** @param {number} done @param {number} total @param {number} perSecond */
+    progress: (done, total, perSecond) => {
+      const percent = Math.floor((100 * done) / total);
+      const left = perSecond > 0 ? Math.ceil((total - done) / perSecond) : undefined;
+      return [
+        `${percent} %`,
+        `${format.megabytes(done)} of ${format.megabytes(total)} MB`,
+        perSecond > 0 ? `${format.megabytes(perSecond)} MB/s` : '',
+        left !== undefined && left > 2 ? `${format.count(left)} s left` : '',
+      ].filter(Boolean).join('  ·  ');
+    },
+    preparing: 'All bytes are here. Making the model ready.',
+    /** @param {ModelEntry} model */
+    ready: (model) => `${model.label}, ready`,
+    /** @param {EngineInfo} info */
+    runsOn: (info) => `Runs on ${continued(info.reason)}`,
+  },
+
+  strength: {
+    /** @param {number} value @param {number} recommended */
+    value: (value, recommended) => {
+      if (value === 0) return 'off: nothing is added';
+      const shown = format.strength(value);
+      if (value === recommended) return `${shown}, as recommended`;
+      return value > 1.5 * recommended ? `${shown}, strong: the text may fall apart` : shown;
+    },
+  },
+
+  memory: {
+    empty: 'Here you will see the model’s memory of your prompt: one tick for each token.',
+    /** @param {number} tokens */
+    reading: (tokens) => `Reading your prompt: ${format.count(tokens)} tokens, the chat format around the question included.`,
+    /**
+     * The parts before, in, and after the emphasis.
+     * @param {number} tokens @param {string} label @param {number} strength @param {number} layers
+     * @returns {[string, string, string]}
+     */
+    steered: (tokens, label, strength, layers) => [
+      `Your prompt filled ${format.count(tokens)} slots of memory. For the steered answer only, `,
+      `${label} × ${format.strength(strength)}`,
+      ` was added to the last one: once, in ${layers} layers.`,
+    ],
+    /** @param {number} tokens */
+    plain: (tokens) => `Your prompt filled ${format.count(tokens)} slots of memory. The strength is off: nothing was added, and both answers are the same.`,
+  },
+
+  pane: {
+    empty: 'The answer will appear here.',
+    waitsForModel: 'Your question is kept until the model is loaded.',
+    reading: 'Reading the prompt',
+    plainNote: 'the model as it is',
+    /** @param {Preset} preset @param {number} strength */
+    steeredNote: (preset, strength) =>
+      strength === 0 ? 'strength off: the same as plain' : `${preset.label} × ${format.strength(strength)}, added once`,
+    firstToken: 'to first token',
+    perSecond: 'tokens/s',
+    /** @param {number} n */
+    tokens: (n) => (n === 1 ? 'token' : 'tokens'),
+    /** @param {StopReason} reason */
+    ending: (reason) => endings[reason],
+    nothing: 'The model ended its answer at once.',
+    stoppedEarly: 'Stopped before the first word.',
+  },
+
+  status: {
+    loading: 'The model is loading.',
+    /** @param {number} percent */
+    percent: (percent) => `${percent} percent of the model is loaded.`,
+    /** @param {EngineInfo} info */
+    ready: (info) => `The model is ready. It runs on ${continued(info.reason)}`,
+    loadCancelled: 'Loading was cancelled.',
+    answering: 'Both answers are being written.',
+    /** @param {number} plain @param {number} steered @param {boolean} stopped */
+    done: (plain, steered, stopped) =>
+      `${stopped ? 'Stopped' : 'Both answers are complete'}: plain ${plain} tokens, steered ${steered} tokens.`,
+  },
+
+  notice: {
+    tryAgain: 'Try again',
+    loadAgain: 'Load the model again',
+    useCpu: 'Load it on the CPU',
+    unsupportedTitle: 'This browser cannot run the model',
+    /** @param {string} missing */
+    unsupported: (missing) => `The engine needs a current browser, and this one is too old: ${missing}. Chrome or Edge 113, Firefox 141, Safari 26, or anything newer, will do.`,
+    crash: 'Most often this means that memory ran out. Close other tabs and load the model again; on a phone, a computer with more memory may be needed.',
+    setup: 'A part of the page could not be fetched. Check the connection and load the page again.',
+    listing: 'The page could not fetch its list of models and presets. Check the connection and load the page again.',
+  },
+};
+
+/** What went wrong, by kind, as a heading. @type {Record<string, string>} */
+const titles = {
+  Fetch: 'The download failed',
+  DeviceLost: 'The graphics device is gone',
+  NoAdapter: 'There is no graphics device to run on',
+  Gpu: 'The graphics driver failed',
+  GpuLimit: 'The model does not fit the graphics device',
+  NotANumber: 'The device computed wrongly',
+  VectorFile: 'The steering vector cannot be used',
+  VectorMismatch: 'The steering vector does not fit the model',
+  ContextFull: 'That is too long for the model’s memory',
+  InvalidRequest: 'That cannot be done',
+  Cpu: 'The computation failed',
+  Crash: 'The engine stopped',
+};
+
+/** A heading for an error of this kind. @param {string} name */
+export const errorTitle = (name) => titles[name] ?? 'The model file cannot be used';
+
+/** An error's message as a sentence of its own. @param {string} message */
+export function asSentence(message) {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}

@@ -1,0 +1,61 @@
+/** The settings that few people need. */
+
+import { element } from './dom.js';
+
+/**
+ * @import { SamplingOptions } from '../pkg/cache_steering.js'
+ * @import { Preset } from '../protocol.js'
+ */
+
+/** Long enough to see the style unfold, short enough to wait for on a CPU. */
+const DEFAULT_MAX_TOKENS = 160;
+
+export function createAdvanced() {
+  const maxTokens = element('max-tokens', HTMLInputElement);
+  const temperature = element('temperature', HTMLInputElement);
+  const seed = element('seed', HTMLInputElement);
+  const repetitionPenalty = element('repetition-penalty', HTMLInputElement);
+  const keyStrength = element('key-strength', HTMLInputElement);
+  const firstLayer = element('first-layer', HTMLInputElement);
+  const details = element('advanced', HTMLDetailsElement);
+
+  maxTokens.valueAsNumber = DEFAULT_MAX_TOKENS;
+  // The likeliest token every time: then nothing but the vector makes a difference.
+  temperature.valueAsNumber = 0;
+  seed.valueAsNumber = 0;
+  repetitionPenalty.valueAsNumber = 1;
+
+  // A browser cannot point at a wrong value inside of a closed box.
+  details.addEventListener('invalid', () => { details.open = true; }, true);
+
+  return {
+    /** Takes over what a preset recommends. @param {Preset} preset */
+    usePreset({ recommended }) {
+      keyStrength.valueAsNumber = recommended.keys;
+      firstLayer.valueAsNumber = recommended.firstLayer;
+    },
+
+    /** A model has only so many layers. @param {number} layers */
+    limitLayers(layers) {
+      firstLayer.max = String(layers - 1);
+    },
+
+    get maxTokens() {
+      return maxTokens.valueAsNumber;
+    },
+    get keys() {
+      return keyStrength.valueAsNumber;
+    },
+    get firstLayer() {
+      return firstLayer.valueAsNumber;
+    },
+    /** @returns {SamplingOptions} */
+    get sampling() {
+      return {
+        temperature: temperature.valueAsNumber,
+        repetitionPenalty: repetitionPenalty.valueAsNumber,
+        seed: seed.valueAsNumber,
+      };
+    },
+  };
+}

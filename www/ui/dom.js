@@ -1,0 +1,34 @@
+/** The page's elements by id, with their types checked once. */
+
+/**
+ * @template {HTMLElement} T
+ * @param {string} id
+ * @param {new () => T} type
+ * @returns {T}
+ */
+export function element(id, type) {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new Error(`index.html has no ${type.name} with the id ${id}`);
+  return found;
+}
+
+/**
+ * The one match of a selector inside `root`.
+ * @param {HTMLElement} root
+ * @param {string} selector
+ */
+export function part(root, selector) {
+  const found = root.querySelector(selector);
+  if (!(found instanceof HTMLElement)) throw new Error(`#${root.id} has no ${selector}`);
+  return found;
+}
+
+/** Tells people who listen to the page; not for every token. @param {string} text */
+export function announce(text) {
+  element('status', HTMLParagraphElement).textContent = text;
+}
+
+/** Brings an element on the screen, as far as it is not there already. @param {string} id */
+export function reveal(id) {
+  element(id, HTMLElement).scrollIntoView({ block: 'nearest' });
+}

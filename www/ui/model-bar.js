@@ -1,0 +1,91 @@
+/** The line that says which model there is, how far its download is, and what it runs on. */
+
+import { texts } from '../texts.js';
+import { announce, element } from './dom.js';
+
+/**
+ * @import { EngineInfo, LoadProgress } from '../pkg/cache_steering.js'
+ * @import { ModelEntry } from '../protocol.js'
+ */
+
+/** The speed is that of the last seconds, and the text changes no more often than can be read. */
+const SPEED_WINDOW_MS = 3000;
+const TEXT_INTERVAL_MS = 200;
+
+/** @param {{ onLoad: () => void, onCancel: () => void }} actions */
+export function createModelBar({ onLoad, onCancel }) {
+  const root = element('model', HTMLElement);
+  const headline = element('model-headline', HTMLParagraphElement);
+  const detail = element('model-detail', HTMLParagraphElement);
+  const button = element('model-button', HTMLButtonElement);
+  const bar = element('model-progress', HTMLProgressElement);
+
+  /** @type {{ at: number, done: number }[]} */
+  let samples = [];
+  let shownAt = 0;
+  let announced = 0;
+
+  /** @param {'idle' | 'loading' | 'ready'} state @param {string} head @param {string} text */
+  function show(state, head, text) {
+    root.dataset.state = state;
+    headline.textContent = head;
+    detail.textContent = text;
+  }
+
+  /** @param {string} label @param {() => void} act */
+  function offer(label, act) {
+    button.textContent = label;
+    button.onclick = act;
+    button.hidden = false;
+  }
+
+  return {
+    /** @param {ModelEntry} model */
+    idle(model) {
+      show('idle', model.label, texts.model.idleDetail(model));
+      offer(texts.model.load(model), onLoad);
+    },
+
+    /** @param {ModelEntry} model */
+    start(model) {
+      samples = [];
+      shownAt = announced = 0;
+      bar.value = 0;
+      show('loading', texts.model.loading(model), texts.model.connecting);
+      offer(texts.model.cancel, onCancel);
+      announce(texts.status.loading);
+    },
+
+    /** @param {ModelEntry} model @param {LoadProgress} progress */
+    progress(model, { done, total = model.bytes }) {
+      const at = performance.now();
+      samples = samples.filter((sample) => at - sample.at < SPEED_WINDOW_MS);
+      samples.push({ at, done });
+      if (at - shownAt < TEXT_INTERVAL_MS && done < total) return;
+      shownAt = at;
+
+      bar.max = total;
+      bar.value = done;
+      const first = samples[0];
+      const perSecond = at > first.at ? ((done - first.done) * 1000) / (at - first.at) : 0;
+      detail.textContent = done < total ? texts.model.progress(done, total, perSecond) : texts.model.preparing;
+
+      const quarter = Math.floor((4 * done) / total);
+      if (quarter > announced && quarter < 4) announce(texts.status.percent(25 * quarter));
+      announced = quarter;
+    },
+
+    /** @param {ModelEntry} model @param {EngineInfo} info */
+    ready(model, info) {
+      show('ready', texts.model.ready(model), texts.model.runsOn(info));
+      button.hidden = true;
+      announce(texts.status.ready(info));
+    },
+
+    /** Leaves nothing to load. @param {string} head @param {string} text */
+    unavailable(head, text) {
+      show('idle', head, text);
+      button.hidden = true;
+    },
+  };
+}

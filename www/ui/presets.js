@@ -1,0 +1,64 @@
+/** Which vector is added, and how strongly. */
+
+import { texts } from '../texts.js';
+import { element } from './dom.js';
+
+/** @import { Preset } from '../protocol.js' */
+
+/**
+ * @param {Preset[]} presets at least one
+ * @param {(preset: Preset) => void} onChoose a preset was chosen
+ * @param {(preset: Preset, strength: number) => void} onChange the preset or the strength changed
+ */
+export function createPresets(presets, onChoose, onChange) {
+  const list = element('presets', HTMLDivElement);
+  const description = element('preset-description', HTMLParagraphElement);
+  const slider = element('strength', HTMLInputElement);
+  const value = element('strength-value', HTMLOutputElement);
+  const mark = element('strength-mark', HTMLSpanElement);
+  let chosen = presets[0];
+
+  function showStrength() {
+    const words = texts.strength.value(slider.valueAsNumber, chosen.recommended.values);
+    value.textContent = words;
+    slider.setAttribute('aria-valuetext', words);
+    slider.parentElement?.style.setProperty('--at', String(slider.valueAsNumber / Number(slider.max)));
+    onChange(chosen, slider.valueAsNumber);
+  }
+
+  /** @param {Preset} preset */
+  function choose(preset) {
+    chosen = preset;
+    description.textContent = preset.description;
+    slider.value = String(preset.recommended.values);
+    mark.style.setProperty('--mark', String(preset.recommended.values / Number(slider.max)));
+    onChoose(preset);
+    showStrength();
+  }
+
+  for (const preset of presets) {
+    const input = document.createElement('input');
+    input.type = 'radio';
+    input.name = 'preset';
+    input.value = preset.id;
+    input.checked = preset === chosen;
+    input.addEventListener('change', () => choose(preset));
+    const label = document.createElement('label');
+    label.className = 'preset';
+    const name = document.createElement('span');
+    name.textContent = preset.label;
+    label.append(input, name);
+    list.append(label);
+  }
+  slider.addEventListener('input', showStrength);
+  choose(chosen);
+
+  return {
+    get chosen() {
+      return chosen;
+    },
+    get strength() {
+      return slider.valueAsNumber;
+    },
+  };
+}

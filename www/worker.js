@@ -1,0 +1,37 @@
+/** Hosts the engine, so that the page never waits for it. */
+
+import init, { WebEngine } from './pkg/cache_steering.js';
+
+/** @import { Call, FromWorker, Progress, Result, ToWorker } from './protocol.js' */
+
+const page = /** @type {{ postMessage(message: FromWorker): void }} */ (/** @type {unknown} */ (self));
+const engine = init().then(() => new WebEngine());
+
+self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
+  if (data.type === 'stop') {
+    (await engine).stop();
+    return;
+  }
+  const { id } = data;
+  try {
+    const result = await answer(data, (event) => page.postMessage({ type: 'event', id, event }));
+    page.postMessage({ type: 'result', id, result });
+  } catch (error) {
+    const { name, message } = error instanceof Error ? error : new Error(String(error));
+    page.postMessage({ type: 'failure', id, failure: { name, message } });
+  }
+});
+
+/**
+ * @param {Call} call
+ * @param {(event: Progress) => void} tell
+ * @returns {Promise<Result>}
+ */
+async function answer(call, tell) {
+  const ready = await engine;
+  switch (call.type) {
+    case 'load': return ready.load(call.request, tell);
+    case 'loadVector': return ready.loadVector(call.name, call.url);
+    case 'generate': return ready.generate(call.request, tell);
+  }
+}
