@@ -12,12 +12,12 @@ fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let block = load_block(k, batch.rows[row].token);
     let at = row * WEIGHT_COLS / 4u + k * 8u;
-    x[at] = block.w0;
-    x[at + 1u] = block.w1;
-    x[at + 2u] = block.w2;
-    x[at + 3u] = block.w3;
-    x[at + 4u] = block.w4;
-    x[at + 5u] = block.w5;
-    x[at + 6u] = block.w6;
-    x[at + 7u] = block.w7;
+    x[at] = w0(block);
+    x[at + 1u] = w1(block);
+    x[at + 2u] = w2(block);
+    x[at + 3u] = w3(block);
+    x[at + 4u] = w4(block);
+    x[at + 5u] = w5(block);
+    x[at + 6u] = w6(block);
+    x[at + 7u] = w7(block);
 }

@@ -44,14 +44,14 @@ fn multiply(row_a: u32, row_b: u32, first: u32) -> Products {
         let a = load_block(k, row_a);
         let b = load_block(k, row_b);
         let k4 = k * 8u;
-        sums = add_products(sums, a.w0, b.w0, first, k4);
-        sums = add_products(sums, a.w1, b.w1, first, k4 + 1u);
-        sums = add_products(sums, a.w2, b.w2, first, k4 + 2u);
-        sums = add_products(sums, a.w3, b.w3, first, k4 + 3u);
-        sums = add_products(sums, a.w4, b.w4, first, k4 + 4u);
-        sums = add_products(sums, a.w5, b.w5, first, k4 + 5u);
-        sums = add_products(sums, a.w6, b.w6, first, k4 + 6u);
-        sums = add_products(sums, a.w7, b.w7, first, k4 + 7u);
+        sums = add_products(sums, w0(a), w0(b), first, k4);
+        sums = add_products(sums, w1(a), w1(b), first, k4 + 1u);
+        sums = add_products(sums, w2(a), w2(b), first, k4 + 2u);
+        sums = add_products(sums, w3(a), w3(b), first, k4 + 3u);
+        sums = add_products(sums, w4(a), w4(b), first, k4 + 4u);
+        sums = add_products(sums, w5(a), w5(b), first, k4 + 5u);
+        sums = add_products(sums, w6(a), w6(b), first, k4 + 6u);
+        sums = add_products(sums, w7(a), w7(b), first, k4 + 7u);
     }
     if (NORMED) {
         let scale = inverseSqrt(sums.squares / f32(WEIGHT_COLS) + NORM_EPS);

@@ -1,15 +1,22 @@
-// F32, as it is.
+// F32, as it is: a block is the address of its first piece.
 
-fn quarter(at: u32) -> vec4<f32> {
-    return bitcast<vec4<f32>>(quants[at]);
+struct Block {
+    at: u32,
 }
 
 fn load_block(k: u32, row: u32) -> Block {
-    let at = 8u * k * WEIGHT_ROWS + row;
-    return Block(
-        quarter(at), quarter(at + WEIGHT_ROWS),
-        quarter(at + 2u * WEIGHT_ROWS), quarter(at + 3u * WEIGHT_ROWS),
-        quarter(at + 4u * WEIGHT_ROWS), quarter(at + 5u * WEIGHT_ROWS),
-        quarter(at + 6u * WEIGHT_ROWS), quarter(at + 7u * WEIGHT_ROWS),
-    );
+    return Block(8u * k * WEIGHT_ROWS + row);
 }
+
+fn piece(b: Block, i: u32) -> vec4<f32> {
+    return bitcast<vec4<f32>>(quants[b.at + i * WEIGHT_ROWS]);
+}
+
+fn w0(b: Block) -> vec4<f32> { return piece(b, 0u); }
+fn w1(b: Block) -> vec4<f32> { return piece(b, 1u); }
+fn w2(b: Block) -> vec4<f32> { return piece(b, 2u); }
+fn w3(b: Block) -> vec4<f32> { return piece(b, 3u); }
+fn w4(b: Block) -> vec4<f32> { return piece(b, 4u); }
+fn w5(b: Block) -> vec4<f32> { return piece(b, 5u); }
+fn w6(b: Block) -> vec4<f32> { return piece(b, 6u); }
+fn w7(b: Block) -> vec4<f32> { return piece(b, 7u); }

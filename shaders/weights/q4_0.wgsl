@@ -2,14 +2,22 @@
 // Byte i holds element i in its low nibble and element i + 16 in its high one.
 // One word of scales serves two neighbouring blocks of a row.
 
-fn load_block(k: u32, row: u32) -> Block {
-    let q = quants[k * WEIGHT_ROWS + row];
-    let d = unpack2x16float(scales[k / 2u * WEIGHT_ROWS + row])[k % 2u];
-    let m = vec4<f32>(-8.0 * d);
-    return Block(
-        fma(low_nibbles(q.x), vec4(d), m), fma(low_nibbles(q.y), vec4(d), m),
-        fma(low_nibbles(q.z), vec4(d), m), fma(low_nibbles(q.w), vec4(d), m),
-        fma(high_nibbles(q.x), vec4(d), m), fma(high_nibbles(q.y), vec4(d), m),
-        fma(high_nibbles(q.z), vec4(d), m), fma(high_nibbles(q.w), vec4(d), m),
-    );
+struct Block {
+    q: vec4<u32>,
+    d: f32,
+    m: f32,
 }
+
+fn load_block(k: u32, row: u32) -> Block {
+    let d = unpack2x16float(scales[k / 2u * WEIGHT_ROWS + row])[k % 2u];
+    return Block(quants[k * WEIGHT_ROWS + row], d, -8.0 * d);
+}
+
+fn w0(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.x), vec4(b.d), vec4(b.m)); }
+fn w1(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.y), vec4(b.d), vec4(b.m)); }
+fn w2(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.z), vec4(b.d), vec4(b.m)); }
+fn w3(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.w), vec4(b.d), vec4(b.m)); }
+fn w4(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.x), vec4(b.d), vec4(b.m)); }
+fn w5(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.y), vec4(b.d), vec4(b.m)); }
+fn w6(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.z), vec4(b.d), vec4(b.m)); }
+fn w7(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.w), vec4(b.d), vec4(b.m)); }

@@ -1,15 +1,23 @@
 // Q4_1: w = d * q + m, with 32 nibbles in 16 bytes and d, m as f16.
 // Byte i holds element i in its low nibble and element i + 16 in its high one.
 
+struct Block {
+    q: vec4<u32>,
+    d: f32,
+    m: f32,
+}
+
 fn load_block(k: u32, row: u32) -> Block {
     let at = k * WEIGHT_ROWS + row;
-    let q = quants[at];
     let dm = unpack2x16float(scales[at]);
-    let m = vec4<f32>(dm.y);
-    return Block(
-        fma(low_nibbles(q.x), vec4(dm.x), m), fma(low_nibbles(q.y), vec4(dm.x), m),
-        fma(low_nibbles(q.z), vec4(dm.x), m), fma(low_nibbles(q.w), vec4(dm.x), m),
-        fma(high_nibbles(q.x), vec4(dm.x), m), fma(high_nibbles(q.y), vec4(dm.x), m),
-        fma(high_nibbles(q.z), vec4(dm.x), m), fma(high_nibbles(q.w), vec4(dm.x), m),
-    );
+    return Block(quants[at], dm.x, dm.y);
 }
+
+fn w0(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.x), vec4(b.d), vec4(b.m)); }
+fn w1(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.y), vec4(b.d), vec4(b.m)); }
+fn w2(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.z), vec4(b.d), vec4(b.m)); }
+fn w3(b: Block) -> vec4<f32> { return fma(low_nibbles(b.q.w), vec4(b.d), vec4(b.m)); }
+fn w4(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.x), vec4(b.d), vec4(b.m)); }
+fn w5(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.y), vec4(b.d), vec4(b.m)); }
+fn w6(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.z), vec4(b.d), vec4(b.m)); }
+fn w7(b: Block) -> vec4<f32> { return fma(high_nibbles(b.q.w), vec4(b.d), vec4(b.m)); }
