@@ -10,13 +10,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The first bytes are not those of a GGUF file.
-    #[error("this is not a GGUF model file: it starts with {found:?} instead of \"GGUF\". Choose a .gguf file; a saved web page or an LFS pointer often hides under that name")]
+    #[error(
+        "this is not a GGUF model file: it starts with {found:?} instead of \"GGUF\". Choose a .gguf file; a saved web page or an LFS pointer often hides under that name"
+    )]
     NotGguf {
         /// The first bytes, as text where they are text.
         found: String,
     },
     /// The stream ended before everything that the header announces had come.
-    #[error("the model file is cut short: {what} needs {need} bytes, but the file ends after {have}. Fetch it again")]
+    #[error(
+        "the model file is cut short: {what} needs {need} bytes, but the file ends after {have}. Fetch it again"
+    )]
     Truncated {
         /// The part that is incomplete.
         what: String,
@@ -26,19 +30,25 @@ pub enum Error {
         have: u64,
     },
     /// The header is inconsistent.
-    #[error("the model file's header cannot be read: {reason}. The file is damaged or of a version other than GGUF 2 or 3; fetch it again")]
+    #[error(
+        "the model file's header cannot be read: {reason}. The file is damaged or of a version other than GGUF 2 or 3; fetch it again"
+    )]
     BadHeader {
         /// What the parser met.
         reason: String,
     },
     /// The model is of a family that the engine has no forward pass for.
-    #[error("models of the architecture {found:?} are not supported; this engine runs \"llama\" models such as SmolLM2")]
+    #[error(
+        "models of the architecture {found:?} are not supported; this engine runs \"llama\" models such as SmolLM2"
+    )]
     UnsupportedArchitecture {
         /// `general.architecture` of the file.
         found: String,
     },
     /// A metadata key is missing or has a value that makes no sense.
-    #[error("the model file's metadata {key:?} {problem}. The file was converted incompletely; use another conversion of the model")]
+    #[error(
+        "the model file's metadata {key:?} {problem}. The file was converted incompletely; use another conversion of the model"
+    )]
     Metadata {
         /// The GGUF key.
         key: String,
@@ -46,13 +56,25 @@ pub enum Error {
         problem: String,
     },
     /// A tensor that the architecture needs is not in the file.
-    #[error("the model file lacks the tensor {name:?}. It was converted incompletely or is one part of a split model; use a complete file")]
+    #[error(
+        "the model file lacks the tensor {name:?}. It was converted incompletely or is one part of a split model; use a complete file"
+    )]
     MissingTensor {
         /// The GGUF tensor name.
         name: String,
     },
+    /// A tensor that the architecture does not have, and that would change what it computes.
+    #[error(
+        "the model file has the tensor {name:?}, which this engine's \"llama\" models do not have. It belongs to a variant that is not supported; use a model such as SmolLM2"
+    )]
+    UnknownTensor {
+        /// The GGUF tensor name.
+        name: String,
+    },
     /// A tensor has other sizes than the metadata says.
-    #[error("the tensor {name:?} has the shape {found:?}, but the model's metadata asks for {expected:?}. Use another conversion of the model")]
+    #[error(
+        "the tensor {name:?} has the shape {found:?}, but the model's metadata asks for {expected:?}. Use another conversion of the model"
+    )]
     TensorShape {
         /// The GGUF tensor name.
         name: String,
@@ -62,7 +84,9 @@ pub enum Error {
         found: Vec<usize>,
     },
     /// A tensor is stored in a type that the engine does not read.
-    #[error("the tensor {name:?} is stored as {found}, which is not supported; use a Q8_0, Q4_0, Q4_1, F16 or F32 version of the model")]
+    #[error(
+        "the tensor {name:?} is stored as {found}, which is not supported; use a Q8_0, Q4_0, Q4_1, F16 or F32 version of the model"
+    )]
     TensorType {
         /// The GGUF tensor name.
         name: String,
@@ -81,20 +105,36 @@ pub enum Error {
         /// What the template engine said.
         reason: String,
     },
+    /// There is not enough memory outside the graphics card.
+    #[error(
+        "{what} needs {need} bytes of memory, which is more than there is. Close other programs or use a smaller model"
+    )]
+    OutOfMemory {
+        /// What was to be allocated.
+        what: String,
+        /// Its size.
+        need: u64,
+    },
     /// There is no graphics adapter at all.
-    #[error("no graphics adapter was found{detail}. Use the CPU backend, or install a Vulkan, Metal or DirectX 12 driver; in a browser, one with WebGPU")]
+    #[error(
+        "no graphics adapter was found{detail}. Use the CPU backend, or install a Vulkan, Metal or DirectX 12 driver; in a browser, one with WebGPU"
+    )]
     NoAdapter {
         /// What the system said, with a leading separator, or nothing.
         detail: String,
     },
     /// The GPU refused a piece of work.
-    #[error("the graphics driver reported an error: {reason}. Use the CPU backend, or update the driver")]
+    #[error(
+        "the graphics driver reported an error: {reason}. Use the CPU backend, or update the driver"
+    )]
     Gpu {
         /// What the driver or validation said.
         reason: String,
     },
     /// The model or cache does not fit the adapter's limits.
-    #[error("{what} needs {need} bytes of graphics memory in one piece, but this adapter allows {limit}. Use a smaller model or the CPU backend")]
+    #[error(
+        "{what} needs {need} bytes of graphics memory in one piece, but this adapter allows {limit}. Use a smaller model or the CPU backend"
+    )]
     GpuLimit {
         /// What was to be allocated.
         what: String,
@@ -104,7 +144,9 @@ pub enum Error {
         limit: u64,
     },
     /// The GPU device went away: driver reset, sleep, or the browser took it back.
-    #[error("the connection to the graphics device was lost ({reason}). Load the model again; if that fails, use the CPU backend")]
+    #[error(
+        "the connection to the graphics device was lost ({reason}). Load the model again; if that fails, use the CPU backend"
+    )]
     DeviceLost {
         /// What the system said.
         reason: String,
@@ -113,16 +155,22 @@ pub enum Error {
     #[error("the computation failed on the CPU: {0}")]
     Cpu(#[from] candle_core::Error),
     /// The forward pass gave logits that are not numbers.
-    #[error("the computation gave a result that is not a number: the device or its driver computes wrongly. Load the model again with the other backend")]
+    #[error(
+        "the computation gave a result that is not a number: the device or its driver computes wrongly. Load the model again with the other backend"
+    )]
     NotANumber,
     /// A vector file cannot be read.
-    #[error("this steering vector file cannot be used: {reason}. It must be a safetensors file with f32 tensors \"keys\" and \"values\" of the shape [layers, KV heads, head size]")]
+    #[error(
+        "this steering vector file cannot be used: {reason}. It must be a safetensors file with f32 tensors \"keys\" and \"values\" of the shape [layers, KV heads, head size]"
+    )]
     VectorFile {
         /// What is wrong with it.
         reason: String,
     },
     /// A vector was made for a model of other sizes.
-    #[error("this steering vector was made for {vector}, but the loaded model has {model}. Extract a vector with this model, or load the model it was made for")]
+    #[error(
+        "this steering vector was made for {vector}, but the loaded model has {model}. Extract a vector with this model, or load the model it was made for"
+    )]
     VectorMismatch {
         /// The vector's sizes.
         vector: String,
@@ -130,13 +178,17 @@ pub enum Error {
         model: String,
     },
     /// A pairs file cannot be read.
-    #[error("the contrastive pairs cannot be used: {reason}. A pairs file is a JSON list, or JSON lines, of objects with the texts \"positive\" and \"negative\"")]
+    #[error(
+        "the contrastive pairs cannot be used: {reason}. A pairs file is a JSON list, or JSON lines, of objects with the texts \"positive\" and \"negative\""
+    )]
     Pairs {
         /// What is wrong with them.
         reason: String,
     },
     /// The prompt and the answer do not fit the KV cache.
-    #[error("{need} tokens do not fit the context of {capacity}. Shorten the prompt or ask for fewer tokens")]
+    #[error(
+        "{need} tokens do not fit the context of {capacity}. Shorten the prompt or ask for fewer tokens"
+    )]
     ContextFull {
         /// Tokens wanted in one lane.
         need: usize,

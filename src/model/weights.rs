@@ -135,7 +135,9 @@ impl WeightName {
         }
         let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
         let rest = rest.strip_suffix(".weight")?;
-        let weight = LayerWeight::ALL.into_iter().find(|w| w.gguf_name() == rest)?;
+        let weight = LayerWeight::ALL
+            .into_iter()
+            .find(|w| w.gguf_name() == rest)?;
         Some(Self::Layer(layer.parse().ok()?, weight))
     }
 

@@ -1,0 +1,204 @@
+//! Models of any size with random weights, written as complete GGUF files.
+//!
+//! They exercise the loader and the backends where no real model of that size, format or shape is
+//! at hand: in tests, in the browser, and in benchmarks. They are complete down to the tokenizer
+//! and the chat template, and say nothing of sense. Their rows of queries and keys count as being
+//! in the file's order, as in every llama GGUF file: the loader reorders them.
+
+use super::ModelConfig;
+use super::metadata::Value;
+use super::weights::{LayerWeight, WeightFormat, WeightName};
+use crate::{Error, Result};
+use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
+use candle_core::{Device, Tensor};
+use std::io::Cursor;
+
+/// Special tokens, with the ids that they have in SmolLM2.
+const SPECIAL: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
+
+/// The smallest vocabulary: special tokens and one token for each byte.
+pub const MIN_VOCAB: usize = SPECIAL.len() + 256;
+
+/// Messages between `<|im_start|>` and `<|im_end|>`.
+const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+/// A model that loads in no time, with sizes that are all different.
+pub fn tiny() -> ModelConfig {
+    ModelConfig {
+        name: "synthetic".into(),
+        architecture: "llama".into(),
+        n_layers: 3,
+        width: 96,
+        ffn_width: 160,
+        n_heads: 8,
+        n_kv_heads: 2,
+        head_dim: 16,
+        vocab_size: 320,
+        context_length: 512,
+        rope_base: 10_000.0,
+        norm_eps: 1e-5,
+    }
+}
+
+/// The shape of SmolLM2-360M.
+pub fn smollm2_360m() -> ModelConfig {
+    ModelConfig {
+        n_layers: 32,
+        width: 960,
+        ffn_width: 2560,
+        n_heads: 15,
+        n_kv_heads: 5,
+        head_dim: 64,
+        vocab_size: 49152,
+        context_length: 8192,
+        rope_base: 100_000.0,
+        ..tiny()
+    }
+}
+
+/// Writes a model of these sizes, with its head tied to the embedding. Matrices are in `format`,
+/// norms in F32; the same `seed` gives the same weights, each tensor's independent of the others.
+///
+/// # Errors
+/// [`Error::InvalidRequest`] where the vocabulary is too small or too large, [`Error::Cpu`] where
+/// the sizes do not fit the format.
+pub fn gguf(config: &ModelConfig, format: WeightFormat, seed: u64) -> Result<Vec<u8>> {
+    let metadata = metadata(config)?;
+    let tensors: Vec<(String, QTensor)> = WeightName::required(config)
+        .zip(0..)
+        .map(|(name, n)| {
+            let mut random = Random(seed.wrapping_mul(0x1_0000_0001).wrapping_add(n << 40));
+            Ok((name.gguf_name(), tensor(config, name, format, &mut random)?))
+        })
+        .collect::<Result<_>>()?;
+    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+    let tensors: Vec<(&str, &QTensor)> = tensors
+        .iter()
+        .map(|(name, tensor)| (name.as_str(), tensor))
+        .collect();
+    let mut file = Cursor::new(Vec::new());
+    gguf_file::write(&mut file, &metadata, &tensors)?;
+    Ok(file.into_inner())
+}
+
+fn tensor(
+    config: &ModelConfig,
+    name: WeightName,
+    format: WeightFormat,
+    random: &mut Random,
+) -> Result<QTensor> {
+    let (rows, cols) = name.shape(config);
+    // Each matrix keeps the size of its input; what is added to the residual stream is smaller,
+    // so that the stream does not grow with the number of layers.
+    let per_input = 1.0 / (cols as f32).sqrt();
+    let per_layer = 1.0 / (2.0 * config.n_layers as f32).sqrt();
+    let (mean, deviation) = match name {
+        WeightName::OutputNorm
+        | WeightName::Layer(_, LayerWeight::AttentionNorm | LayerWeight::FfnNorm) => (1.0, 0.1),
+        WeightName::Embedding | WeightName::Output => (0.0, 2.0 * per_input),
+        WeightName::Layer(_, LayerWeight::AttentionOutput | LayerWeight::Down) => {
+            (0.0, per_input * per_layer)
+        }
+        WeightName::Layer(..) => (0.0, per_input),
+    };
+    let is_norm = rows == 1;
+    let dtype = match format {
+        _ if is_norm => GgmlDType::F32,
+        WeightFormat::Q8_0 => GgmlDType::Q8_0,
+        WeightFormat::Q4_0 => GgmlDType::Q4_0,
+        WeightFormat::Q4_1 => GgmlDType::Q4_1,
+        WeightFormat::F16 => GgmlDType::F16,
+        WeightFormat::F32 => GgmlDType::F32,
+    };
+    // A uniform distribution reaches the square root of 3 times its deviation.
+    let reach = deviation * 3f32.sqrt();
+    let values: Vec<f32> = (0..rows * cols)
+        .map(|_| mean + reach * random.next())
+        .collect();
+    let tensor = if is_norm {
+        Tensor::from_vec(values, cols, &Device::Cpu)?
+    } else {
+        Tensor::from_vec(values, (rows, cols), &Device::Cpu)?
+    };
+    Ok(QTensor::quantize(&tensor, dtype)?)
+}
+
+fn metadata(config: &ModelConfig) -> Result<Vec<(&'static str, Value)>> {
+    let (tokens, merges) = vocabulary(config.vocab_size)?;
+    let kinds = (0..tokens.len()).map(|id| Value::I32(if id < SPECIAL.len() { 3 } else { 1 }));
+    let text = |text: &str| Value::String(text.into());
+    let texts = |list: Vec<String>| Value::Array(list.into_iter().map(Value::String).collect());
+    let size = |size: usize| Value::U32(size as u32);
+    Ok(vec![
+        ("general.architecture", text("llama")),
+        ("general.name", text(&config.name)),
+        ("llama.block_count", size(config.n_layers)),
+        ("llama.context_length", size(config.context_length)),
+        ("llama.embedding_length", size(config.width)),
+        ("llama.feed_forward_length", size(config.ffn_width)),
+        ("llama.attention.head_count", size(config.n_heads)),
+        ("llama.attention.head_count_kv", size(config.n_kv_heads)),
+        ("llama.attention.key_length", size(config.head_dim)),
+        ("llama.attention.value_length", size(config.head_dim)),
+        ("llama.rope.dimension_count", size(config.head_dim)),
+        ("llama.rope.freq_base", Value::F32(config.rope_base)),
+        (
+            "llama.attention.layer_norm_rms_epsilon",
+            Value::F32(config.norm_eps),
+        ),
+        ("tokenizer.ggml.model", text("gpt2")),
+        ("tokenizer.ggml.pre", text("smollm")),
+        ("tokenizer.ggml.tokens", texts(tokens)),
+        ("tokenizer.ggml.token_type", Value::Array(kinds.collect())),
+        ("tokenizer.ggml.merges", texts(merges)),
+        ("tokenizer.ggml.bos_token_id", Value::U32(1)),
+        ("tokenizer.ggml.eos_token_id", Value::U32(2)),
+        ("tokenizer.chat_template", text(CHATML)),
+    ])
+}
+
+/// Tokens and merges: the special tokens, the bytes, then pairs of bytes.
+fn vocabulary(size: usize) -> Result<(Vec<String>, Vec<String>)> {
+    let mut bytes: Vec<char> = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet()
+        .into_iter()
+        .collect();
+    // Letters and the space come first, so that the merges of a small vocabulary are of use.
+    bytes.sort_by_key(|&c| (!(c.is_ascii_lowercase() || c == 'Ġ'), c));
+    let pairs = size
+        .checked_sub(MIN_VOCAB)
+        .filter(|&pairs| pairs <= bytes.len() * bytes.len())
+        .ok_or_else(|| {
+            let most = MIN_VOCAB + bytes.len() * bytes.len();
+            Error::InvalidRequest(format!(
+                "a synthetic vocabulary has {MIN_VOCAB} to {most} tokens, not {size}"
+            ))
+        })?;
+    let pairs: Vec<(char, char)> = bytes
+        .iter()
+        .flat_map(|&left| bytes.iter().map(move |&right| (left, right)))
+        .take(pairs)
+        .collect();
+    let tokens = SPECIAL
+        .map(str::to_owned)
+        .into_iter()
+        .chain(bytes.iter().map(char::to_string))
+        .chain(pairs.iter().map(|(left, right)| format!("{left}{right}")))
+        .collect();
+    let merges = pairs.iter().map(|(left, right)| format!("{left} {right}"));
+    Ok((tokens, merges.collect()))
+}
+
+/// SplitMix64 (Steele et al. 2014): small, fast, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    /// A number from -1 to 1.
+    fn next(&mut self) -> f32 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        (z >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}

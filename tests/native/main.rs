@@ -1,0 +1,11 @@
+//! Tests that run natively: model files and their faults, the backends against each other on
+//! synthetic models, and the real model against golden numbers.
+#![cfg(not(target_arch = "wasm32"))]
+
+mod backends;
+mod cli;
+mod cpu;
+mod faults;
+mod golden;
+mod loading;
+mod vectors;
