@@ -75,16 +75,31 @@ struct SteeringArgs {
 #[derive(clap::Args)]
 struct SamplingArgs {
     /// 0 takes the most likely token each time
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     temperature: f32,
     /// Draw from the K most likely tokens; 0 for all
     #[arg(long, value_name = "K", default_value_t = 0)]
     top_k: usize,
     /// Draw from the most likely tokens that reach this probability together
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     top_p: f32,
     /// Make tokens that were there before less likely; 1 for no change
-    #[arg(long, value_name = "R", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "R",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     repetition_penalty: f32,
     /// The same seed gives the same answer
     #[arg(long, value_name = "S", default_value_t = 0)]

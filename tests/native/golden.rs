@@ -1,0 +1,560 @@
+//! The engine against numbers that an independent implementation computed for the real model
+//! (PyTorch, float32, the same GGUF dequantised): see `tests/golden/README.md`.
+
+use cache_steering::backend::Slot;
+use cache_steering::backend::choose::BackendChoice;
+use cache_steering::backend::cpu::CpuPrecision;
+use cache_steering::engine::EngineOptions;
+use cache_steering::generate::{LaneRequest, Request, Steering, StopReason, generate, prompt_ids};
+use cache_steering::model::Message;
+use cache_steering::model::load::FileSource;
+use cache_steering::steering::{
+    ContrastivePair, SteeringVector, Strength, VectorMetadata, extract,
+};
+use cache_steering::{Engine, Error};
+use pollster::block_on;
+use safetensors::SafeTensors;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+const CPU: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::F32);
+const CPU_INT8: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::Int8);
+const GPU: EngineOptions = options(BackendChoice::Gpu, CpuPrecision::F32);
+
+const fn options(backend: BackendChoice, cpu_precision: CpuPrecision) -> EngineOptions {
+    EngineOptions {
+        backend,
+        cpu_precision,
+        lanes: 1,
+        capacity: None,
+    }
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    protocol: Protocol,
+    prompts: Vec<Prompt>,
+}
+
+#[derive(Deserialize)]
+struct Protocol {
+    offset_token_id: u32,
+}
+
+#[derive(Deserialize)]
+struct Prompt {
+    messages: Vec<Message>,
+    input_ids: Vec<u32>,
+    baseline: Answer,
+    /// By name: `cot@4` is the vector `cot` with the values' coefficient 4.
+    steered: BTreeMap<String, Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    tokens: Vec<u32>,
+    text: String,
+    ended: bool,
+    /// Tokens that were chosen by a margin of less than 0.05: with another order of additions the
+    /// other one may come.
+    ties: Vec<usize>,
+    first_top10: Vec<(usize, f32)>,
+}
+
+#[derive(Deserialize)]
+struct Perplexity {
+    ids: Vec<u32>,
+    ppl: f64,
+    nll_first16: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Extraction {
+    pairs: Vec<ExtractionPair>,
+}
+
+#[derive(Deserialize)]
+struct ExtractionPair {
+    #[serde(flatten)]
+    texts: ContrastivePair,
+    positive_ids: Vec<u32>,
+    negative_ids: Vec<u32>,
+}
+
+fn golden_file(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn golden<T: DeserializeOwned>(name: &str) -> T {
+    serde_json::from_slice(&golden_file(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+fn vector(name: &str) -> Arc<SteeringVector> {
+    let bytes = golden_file(&format!("steer_{name}.safetensors"));
+    Arc::new(SteeringVector::from_bytes(&bytes).expect("a golden vector"))
+}
+
+fn engine(options: EngineOptions, lanes: usize, capacity: usize) -> Engine {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/SmolLM2-135M-Instruct.Q4_1.gguf");
+    let mut source = FileSource::open(path).unwrap_or_else(|e| {
+        panic!("{e}: these tests run the real model, and `cargo xtask test` fetches it")
+    });
+    let options = EngineOptions {
+        lanes,
+        capacity: Some(capacity),
+        ..options
+    };
+    block_on(Engine::load(&mut source, &options, &mut |_| {
+        ControlFlow::Continue(())
+    }))
+    .expect("the model loads")
+}
+
+/// What one golden answer is called, its lane, and what it should be.
+fn runs(prompt: &Prompt, offset: u32) -> Vec<(&str, LaneRequest, &Answer)> {
+    let plain = ("baseline", LaneRequest::default(), &prompt.baseline);
+    let steered = prompt.steered.iter().map(|(name, answer)| {
+        let (vector_name, coefficient) = name.split_once('@').expect("vector@coefficient");
+        let strength = Strength {
+            values: coefficient.parse().expect("a number"),
+            ..Strength::default()
+        };
+        let steering = (vector_name != "offset_only").then(|| Steering {
+            vector: vector(vector_name),
+            strength,
+        });
+        let lane = LaneRequest {
+            offset: vec![offset],
+            steering,
+            ..LaneRequest::default()
+        };
+        (name.as_str(), lane, answer)
+    });
+    [plain].into_iter().chain(steered).collect()
+}
+
+/// Answers one prompt with these runs as lanes of one request, and compares.
+fn check_answers(engine: &mut Engine, prompt: &Prompt, runs: &[(&str, LaneRequest, &Answer)]) {
+    let question = &prompt.messages[0].content;
+    let request = Request {
+        prompt: prompt.input_ids.clone(),
+        lanes: runs.iter().map(|(_, lane, _)| lane.clone()).collect(),
+        max_tokens: 48,
+    };
+    let outcome = block_on(generate(engine, &request, &mut |_| {
+        ControlFlow::Continue(())
+    }))
+    .expect("an answer");
+    for ((name, _, golden), lane) in runs.iter().zip(&outcome.lanes) {
+        let context = format!("{question:?}, {name}, {:?}", lane.text);
+        if let Some(&tie) = golden.ties.first() {
+            assert_eq!(lane.tokens[..tie], golden.tokens[..tie], "{context}");
+            continue;
+        }
+        assert_eq!(lane.tokens, golden.tokens, "{context}");
+        assert_eq!(
+            lane.text,
+            golden.text.trim_end_matches("<|im_end|>"),
+            "{context}"
+        );
+        let reason = if golden.ended {
+            StopReason::EndOfText
+        } else {
+            StopReason::MaxTokens
+        };
+        assert_eq!(lane.stop_reason, reason, "{context}");
+    }
+
+    // Back to the first decode step: the steered position stays in the cache.
+    let mut steps = Vec::new();
+    for (index, (_, lane, _)) in runs.iter().enumerate() {
+        let sequence = [&prompt.input_ids[..], &lane.offset].concat();
+        engine.truncate(index, sequence.len() - 1).expect("a lane");
+        steps.push((index, sequence[sequence.len() - 1]));
+    }
+    let logits = block_on(engine.decode(&steps)).expect("logits");
+    for ((name, _, golden), logits) in runs.iter().zip(&logits) {
+        for &(token, expected) in &golden.first_top10 {
+            let found = logits[token];
+            assert!(
+                (found - expected).abs() < 5e-3,
+                "{question:?}, {name}: the first logit of token {token} is {found}, not {expected}"
+            );
+        }
+    }
+}
+
+fn prompts(options: EngineOptions) {
+    let golden: Golden = golden("golden.json");
+    let offset = golden.protocol.offset_token_id;
+    let mut engine = engine(options, 6, 256);
+    for prompt in &golden.prompts {
+        let ids = prompt_ids(engine.model(), &prompt.messages).expect("a prompt");
+        assert_eq!(ids, prompt.input_ids);
+        let runs = runs(prompt, offset);
+        assert_eq!(runs.len(), 6);
+        check_answers(&mut engine, prompt, &runs);
+    }
+    // One lane at a time runs other kernels than a batch, and from an empty cache.
+    let prompt = &golden.prompts[0];
+    for run in runs(prompt, offset) {
+        engine.truncate(0, 0).expect("a lane");
+        check_answers(&mut engine, prompt, &[run]);
+    }
+}
+
+fn perplexity(options: EngineOptions, tolerance: f64) -> f64 {
+    let golden: Perplexity = golden("perplexity.json");
+    let mut engine = engine(options, 1, golden.ids.len());
+    let score =
+        block_on(engine.score(&golden.ids, &mut |_| ControlFlow::Continue(()))).expect("a score");
+    assert_eq!(score.tokens, golden.ids.len());
+    assert_eq!(score.token_nll.len(), golden.ids.len() - 1);
+    let error = score.perplexity / golden.ppl - 1.0;
+    assert!(
+        error.abs() < tolerance,
+        "perplexity {} is off by {error} from {}",
+        score.perplexity,
+        golden.ppl
+    );
+    let first = golden.nll_first16.iter().zip(&score.token_nll);
+    first
+        .map(|(expected, found)| (expected - found).abs())
+        .fold(0.0, f64::max)
+}
+
+fn extraction(options: EngineOptions) {
+    let golden: Extraction = golden("extraction_check.json");
+    let bytes = golden_file("extraction_check.safetensors");
+    let file = SafeTensors::deserialize(&bytes).expect("golden tensors");
+    let compare = |name: &str, found: &[f32]| {
+        let data = file.tensor(name).expect("a golden tensor");
+        let expected: Vec<f32> = bytemuck::pod_collect_to_vec(data.data());
+        assert_eq!(expected.len(), found.len());
+        let largest = expected.iter().map(|x| x.abs()).fold(0.0, f32::max);
+        let worst = expected
+            .iter()
+            .zip(found)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            worst < 1e-3 * largest,
+            "{name}: off by {worst}, of at most {largest}"
+        );
+    };
+
+    let mut engine = engine(options, 1, 256);
+    for (ids, side) in [
+        (&golden.pairs[0].positive_ids, "pos"),
+        (&golden.pairs[0].negative_ids, "neg"),
+    ] {
+        engine.truncate(0, 0).expect("a lane");
+        block_on(engine.prefill(&[(0, ids)], &mut |_| ControlFlow::Continue(())))
+            .expect("a prefill");
+        let Slot { keys, values } =
+            block_on(engine.read_slot(0, ids.len() - 1)).expect("the last slot");
+        compare(&format!("pair0_{side}_keys"), &keys);
+        compare(&format!("pair0_{side}_values"), &values);
+    }
+
+    for pair in &golden.pairs {
+        let tokenizer = &engine.model().tokenizer;
+        assert_eq!(
+            tokenizer.encode(&pair.texts.positive).expect("ids"),
+            pair.positive_ids
+        );
+        assert_eq!(
+            tokenizer.encode(&pair.texts.negative).expect("ids"),
+            pair.negative_ids
+        );
+    }
+    let pairs: Vec<ContrastivePair> = golden.pairs.into_iter().map(|pair| pair.texts).collect();
+    let vector = block_on(extract(
+        &mut engine,
+        &pairs,
+        VectorMetadata::default(),
+        &mut |_| ControlFlow::Continue(()),
+    ))
+    .expect("a vector");
+    compare("keys", &vector.keys);
+    compare("values", &vector.values);
+    assert_eq!(vector.metadata.pairs, Some(4));
+    assert_eq!(
+        vector.metadata.model.sha256.as_deref(),
+        Some(engine.model().file.sha256.as_str())
+    );
+}
+
+/// The logits of `steps` greedy steps of each lane, which all hold all of `sequence` but its last
+/// token.
+fn greedy_logits(engine: &mut Engine, lanes: &[usize], last: u32, steps: usize) -> Vec<Vec<u32>> {
+    let mut tokens = vec![last; lanes.len()];
+    let mut bits = vec![Vec::new(); lanes.len()];
+    for _ in 0..steps {
+        let batch: Vec<(usize, u32)> = lanes.iter().copied().zip(tokens.iter().copied()).collect();
+        let logits = block_on(engine.decode(&batch)).expect("logits");
+        for (lane, logits) in logits.iter().enumerate() {
+            let best = logits.iter().copied().fold(f32::MIN, f32::max);
+            tokens[lane] = logits.iter().position(|&l| l == best).expect("the largest") as u32;
+            bits[lane].extend(logits.iter().map(|l| l.to_bits()));
+        }
+    }
+    bits
+}
+
+/// With both coefficients 0, the logits are those of the same prompt unsteered, to the last bit:
+/// as two lanes of a batch, and each alone. (A coefficient that is not 0 must change them, or the
+/// comparison would say nothing.)
+fn zero_strength(options: EngineOptions) {
+    let golden: Golden = golden("golden.json");
+    let vector = vector("stepwise");
+    let sequence = [
+        &golden.prompts[1].input_ids[..],
+        &[golden.protocol.offset_token_id],
+    ]
+    .concat();
+    let (&last, cached) = sequence.split_last().expect("tokens");
+    let zero = Strength {
+        values: 0.0,
+        keys: 0.0,
+        first_layer: 0,
+    };
+    let mut engine = engine(options, 2, 128);
+    let mut run = |strengths: [Option<Strength>; 2], lanes: &[usize]| {
+        for &lane in lanes {
+            engine.truncate(lane, 0).expect("a lane");
+            block_on(engine.prefill(&[(lane, cached)], &mut |_| ControlFlow::Continue(())))
+                .expect("a prefill");
+            if let Some(strength) = strengths[lane] {
+                let written = engine.steer(lane, cached.len() - 1, &vector, strength);
+                assert_eq!(written.expect("steering"), !strength.is_zero());
+            }
+        }
+        greedy_logits(&mut engine, lanes, last, 4)
+    };
+    let together = run([None, Some(zero)], &[0, 1]);
+    assert!(together[0] == together[1], "one batch");
+    let plain = run([None, None], &[0]);
+    let steered = run([None, Some(zero)], &[1]);
+    assert!(plain == steered, "one lane at a time");
+    let different = run([None, Some(Strength::default())], &[0, 1]);
+    assert!(
+        different[0] == together[0] && different[1] != together[1],
+        "a real strength"
+    );
+}
+
+/// A second request that begins like the first computes only the rest, and a steered position is
+/// never taken for an unsteered one.
+fn reuse(options: EngineOptions) {
+    let golden: Golden = golden("golden.json");
+    let prompt = &golden.prompts[1];
+    let all = runs(prompt, golden.protocol.offset_token_id);
+    let lane = |name: &str| {
+        all.iter()
+            .find(|run| run.0 == name)
+            .map(|run| run.1.clone())
+            .expect("a run")
+    };
+    let mut engine = engine(options, 2, 256);
+    let mut answer = |lanes: Vec<LaneRequest>| {
+        let request = Request {
+            prompt: prompt.input_ids.clone(),
+            lanes,
+            max_tokens: 8,
+        };
+        block_on(generate(&mut engine, &request, &mut |_| {
+            ControlFlow::Continue(())
+        }))
+        .expect("an answer")
+    };
+    let n = prompt.input_ids.len();
+    let first = answer(vec![lane("stepwise@6")]);
+    assert_eq!(
+        first.timings.prefill_tokens, n,
+        "everything but the offset token"
+    );
+    let plain = answer(vec![lane("offset_only@0")]);
+    assert_eq!(
+        plain.timings.prefill_tokens, 1,
+        "the position that was steered"
+    );
+    let again = answer(vec![lane("offset_only@0"), lane("stepwise@6")]);
+    assert_eq!(again.timings.prefill_tokens, 0, "everything is there");
+    assert_eq!(again.lanes[0].tokens, plain.lanes[0].tokens);
+    assert_eq!(again.lanes[1].tokens, first.lanes[0].tokens);
+    assert_ne!(plain.lanes[0].tokens, first.lanes[0].tokens);
+}
+
+/// A stop ends every lane within one token and keeps what was there.
+fn stop(options: EngineOptions) {
+    let golden: Golden = golden("golden.json");
+    let prompt = &golden.prompts[1];
+    let lanes = runs(prompt, golden.protocol.offset_token_id);
+    let lanes = lanes.into_iter().take(2).map(|run| run.1).collect();
+    let request = Request {
+        prompt: prompt.input_ids.clone(),
+        lanes,
+        max_tokens: 48,
+    };
+    let mut tokens = 0;
+    let mut observer = |event| {
+        tokens += usize::from(matches!(
+            event,
+            cache_steering::generate::Event::Token { .. }
+        ));
+        if tokens == 4 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    };
+    let mut engine = engine(options, 2, 256);
+    let outcome = block_on(generate(&mut engine, &request, &mut observer)).expect("an answer");
+    let answers: Vec<_> = outcome
+        .lanes
+        .iter()
+        .map(|l| (l.tokens.len(), l.stop_reason))
+        .collect();
+    assert_eq!(answers, [(2, StopReason::Cancelled); 2]);
+
+    let mut at_once = |_| ControlFlow::Break(());
+    engine.truncate(0, 0).expect("a lane");
+    let outcome = block_on(generate(&mut engine, &request, &mut at_once)).expect("an answer");
+    assert!(outcome.lanes.iter().all(|lane| lane.tokens.is_empty()));
+}
+
+/// Whatever a caller asks for, the engine checks it before the backend sees it.
+fn refusals(options: EngineOptions) {
+    let mut engine = engine(options, 1, 8);
+    let mut go_on = |_| ControlFlow::Continue(());
+    let refused = |result: Result<(), Error>, word: &str| {
+        let error = result.expect_err("a refusal");
+        assert!(
+            matches!(error, Error::InvalidRequest(_) | Error::ContextFull { .. })
+                && error.to_string().contains(word),
+            "{error}"
+        );
+    };
+    refused(
+        block_on(engine.prefill(&[(1, &[0])], &mut go_on)),
+        "no lane 1",
+    );
+    refused(
+        block_on(engine.prefill(&[(0, &[0]), (0, &[1])], &mut go_on)),
+        "twice",
+    );
+    refused(
+        block_on(engine.prefill(&[(0, &[49152])], &mut go_on)),
+        "no token 49152",
+    );
+    refused(
+        block_on(engine.prefill(&[(0, &[1; 9])], &mut go_on)),
+        "context of 8",
+    );
+    refused(
+        block_on(engine.read_slot(0, 0)).map(drop),
+        "nothing at position 0",
+    );
+    refused(
+        engine
+            .steer(0, 0, &vector("cot"), Strength::default())
+            .map(drop),
+        "position 0",
+    );
+    refused(
+        block_on(engine.score(&[1], &mut go_on)).map(drop),
+        "two tokens",
+    );
+    let mut small = SteeringVector::clone(&vector("cot"));
+    small.dims[0] = 32;
+    let error = engine
+        .steer(0, 0, &small, Strength::default())
+        .expect_err("a refusal");
+    assert!(
+        matches!(&error, Error::VectorMismatch { .. })
+            && error.to_string().contains("32 layers")
+            && error.to_string().contains("30 layers"),
+        "{error}"
+    );
+    let mut request = Request {
+        prompt: vec![1; 8],
+        lanes: vec![LaneRequest::default()],
+        max_tokens: 4,
+    };
+    let outcome = block_on(generate(&mut engine, &request, &mut |_| {
+        ControlFlow::Continue(())
+    }));
+    let lane = &outcome.expect("one token fits").lanes[0];
+    assert_eq!(
+        (lane.tokens.len(), lane.stop_reason),
+        (1, StopReason::ContextFull)
+    );
+    request.prompt.clear();
+    let outcome = block_on(generate(&mut engine, &request, &mut |_| {
+        ControlFlow::Continue(())
+    }));
+    refused(outcome.map(drop), "empty");
+}
+
+/// The tests of one way to compute.
+macro_rules! golden_tests {
+    ($module:ident, $options:expr) => {
+        mod $module {
+            #[test]
+            fn prompts() {
+                super::prompts($options);
+            }
+
+            #[test]
+            fn perplexity() {
+                let worst = super::perplexity($options, 1e-3);
+                assert!(
+                    worst < 2e-3,
+                    "one of the first tokens' log-likelihoods is off by {worst}"
+                );
+            }
+
+            #[test]
+            fn extraction() {
+                super::extraction($options);
+            }
+
+            #[test]
+            fn zero_strength_changes_no_bit() {
+                super::zero_strength($options);
+            }
+
+            #[test]
+            fn a_cached_prompt_is_not_computed_again() {
+                super::reuse($options);
+            }
+
+            #[test]
+            fn a_stop_keeps_what_was_there() {
+                super::stop($options);
+            }
+        }
+    };
+}
+
+golden_tests!(cpu, super::CPU);
+golden_tests!(gpu, super::GPU);
+
+#[test]
+fn requests_that_make_no_sense_are_refused() {
+    refusals(CPU);
+}
+
+/// 8-bit activations cost precision; this is how much.
+#[test]
+fn cpu_int8_perplexity() {
+    perplexity(CPU_INT8, 0.03);
+}
