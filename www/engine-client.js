@@ -16,8 +16,11 @@ export class EngineError extends Error {
   }
 }
 
-/** The kind of failure after which the worker is of no use any more. */
+/** The worker came to an end that it had no words for: a panic, or a lack of memory. */
 export const CRASH = 'Crash';
+
+/** The worker or its WebAssembly could not be fetched or started. */
+export const SETUP = 'Setup';
 
 /**
  * @typedef {object} Waiting
@@ -35,12 +38,14 @@ export const CRASH = 'Crash';
 export class EngineClient {
   #worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
   #nextId = 0;
+  /** Whether the worker has ever said something. */
+  #heard = false;
   /** @type {Map<number, Waiting>} */
   #waiting = new Map();
 
   constructor() {
     this.#worker.onmessage = ({ data }) => this.#receive(data);
-    // A panic or a lack of memory in WebAssembly ends here: no promise in the worker settles then.
+    // A panic or a lack of memory in WebAssembly arrives here: no promise in the worker settles.
     this.#worker.onerror = (event) => {
       event.preventDefault();
       this.#fail(event.message ?? '');
@@ -107,6 +112,7 @@ export class EngineClient {
 
   /** @param {FromWorker} message */
   #receive(message) {
+    this.#heard = true;
     const waiting = this.#waiting.get(message.id);
     if (!waiting) return;
     if (message.type === 'event') {
@@ -121,7 +127,7 @@ export class EngineClient {
   /** @param {string} message */
   #fail(message) {
     this.#worker.terminate();
-    this.#rejectAll(new EngineError({ name: CRASH, message }));
+    this.#rejectAll(new EngineError({ name: this.#heard ? CRASH : SETUP, message }));
   }
 
   /** @param {EngineError} error */

@@ -1,8 +1,9 @@
 /** The page: what happens when, from the first click to the last token. */
 
-import { CRASH, EngineClient, EngineError } from './engine-client.js';
+import { EngineClient, EngineError } from './engine-client.js';
+import { explain, isFatal } from './errors.js';
 import { missing } from './support.js';
-import { asSentence, errorTitle, texts } from './texts.js';
+import { texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
 import { createComposer } from './ui/composer.js';
 import { announce, reveal } from './ui/dom.js';
@@ -56,6 +57,7 @@ function start(model, presets) {
   let backend = backendOfAddress();
   /** Asked before the model was ready. @type {string | undefined} */
   let kept;
+  let stopping = false;
 
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presets, advanced.usePreset, showChoice);
@@ -83,6 +85,7 @@ function start(model, presets) {
 
   function stop() {
     if (info) {
+      stopping = true;
       composer.state = 'stopping';
       engine?.stop();
     } else {
@@ -136,7 +139,7 @@ function start(model, presets) {
     const question = kept;
     dropEngine();
     forgetQuestion();
-    explain(error, () => (question ? ask(question) : void load()));
+    complain(error, () => (question ? ask(question) : void load()));
   }
 
   /** @param {Preset} preset */
@@ -153,6 +156,7 @@ function start(model, presets) {
     const client = engine;
     if (!client || !info) return;
     const { layers } = info.model;
+    stopping = false;
     composer.state = 'busy';
     for (const pane of panes) pane.start();
     showChoice(preset, strength);
@@ -200,16 +204,18 @@ function start(model, presets) {
         sampling: advanced.sampling,
         maxTokens: advanced.maxTokens,
       };
-      const result = await client.generate(request, show);
+      const answers = client.generate(request, show);
+      // A stop that came while the vector was fetched found nothing to stop.
+      if (stopping) client.stop();
+      const result = await answers;
       result.lanes.forEach((lane, i) => panes[i].settle(lane));
       const [one, other] = result.lanes;
       const stopped = result.lanes.some((lane) => lane.stopReason === 'cancelled');
       announce(texts.status.done(one.tokens.length, other.tokens.length, stopped));
     } catch (error) {
       for (const pane of panes) pane.finish();
-      const { name } = /** @type {Error} */ (error);
-      if (name === CRASH || name === 'DeviceLost') dropEngine();
-      explain(error, () => ask(question));
+      if (isFatal(error)) dropEngine();
+      complain(error, () => ask(question));
     }
     composer.state = 'asking';
   }
@@ -217,37 +223,27 @@ function start(model, presets) {
   /**
    * Says what went wrong, with a button for the next step.
    * @param {unknown} error
-   * @param {() => void} again
+   * @param {() => void} again what was tried
    */
-  function explain(error, again) {
-    const { name, message } = error instanceof Error ? error : new Error(String(error));
-    if (name === 'Cancelled') return;
-    const onCpu = {
-      label: texts.notice.useCpu,
-      act() {
-        backend = 'cpu';
-        dropEngine();
-        again();
+  function complain(error, again) {
+    const explanation = explain(error);
+    if (!explanation) return;
+    const { title, sentence, next } = explanation;
+    const steps = {
+      retry: { label: texts.notice.tryAgain, act: again },
+      loadAgain: { label: texts.notice.loadAgain, act: again },
+      reload: { label: texts.notice.reload, act: () => location.reload() },
+      onCpu: {
+        label: texts.notice.onCpu,
+        act() {
+          backend = 'cpu';
+          dropEngine();
+          again();
+        },
       },
     };
-    const retry = { label: name === 'Fetch' ? texts.notice.tryAgain : texts.notice.loadAgain, act: again };
-    switch (name) {
-      case CRASH:
-        notice.show(errorTitle(name), texts.notice.crash, retry);
-        break;
-      case 'Fetch':
-      case 'DeviceLost':
-        notice.show(errorTitle(name), asSentence(message), retry);
-        break;
-      case 'Gpu':
-      case 'GpuLimit':
-      case 'NoAdapter':
-      case 'NotANumber':
-        notice.show(errorTitle(name), asSentence(message), backend === 'cpu' ? retry : onCpu);
-        break;
-      default:
-        notice.show(errorTitle(name), asSentence(message));
-    }
+    notice.show(title, sentence, next && steps[next]);
+    reveal('notice');
   }
 }
 
@@ -255,7 +251,7 @@ async function main() {
   const lacks = missing();
   if (lacks) {
     const bar = createModelBar({ onLoad() {}, onCancel() {} });
-    bar.unavailable(texts.notice.unsupportedTitle, asSentence(texts.notice.unsupported(lacks)));
+    bar.unavailable(texts.notice.unsupportedTitle, texts.notice.unsupported(lacks));
     return;
   }
   try {
@@ -263,8 +259,8 @@ async function main() {
     start(model, presetsByFolder[model.name]);
   } catch (error) {
     console.error(error);
-    createNotice().show(errorTitle('Fetch'), texts.notice.listing, {
-      label: texts.notice.tryAgain,
+    createNotice().show(texts.notice.pageFile, texts.notice.listing, {
+      label: texts.notice.reload,
       act: () => location.reload(),
     });
   }

@@ -9,16 +9,16 @@ import * as format from './format.js';
 
 export const examples = [
   'Why is the sky blue?',
-  'A baker makes 12 rolls every hour. How many rolls does she make in 5 hours?',
-  'Why do onions make you cry?',
+  'Why does ice float on water?',
+  'A baker makes 12 rolls an hour. How many in 5 hours?',
   'Why do cats purr?',
 ];
 
 /** @type {Record<StopReason, string>} */
 const endings = {
-  end_of_text: 'ended by itself',
-  max_tokens: 'cut at the longest answer',
-  context_full: 'cut: the memory is full',
+  end_of_text: 'complete',
+  max_tokens: 'cut off',
+  context_full: 'cut off: memory full',
   cancelled: 'stopped',
 };
 
@@ -101,10 +101,8 @@ export const texts = {
       strength === 0 ? 'strength off: the same as plain' : `${preset.label} × ${format.strength(strength)}, added once`,
     firstToken: 'to first token',
     perSecond: 'tokens/s',
-    /** @param {number} n */
-    tokens: (n) => (n === 1 ? 'token' : 'tokens'),
-    /** @param {StopReason} reason */
-    ending: (reason) => endings[reason],
+    /** @param {number} n @param {StopReason} [reason] */
+    tokens: (n, reason) => (n === 1 ? 'token' : 'tokens') + (reason ? `, ${endings[reason]}` : ''),
     nothing: 'The model ended its answer at once.',
     stoppedEarly: 'Stopped before the first word.',
   },
@@ -125,34 +123,30 @@ export const texts = {
   notice: {
     tryAgain: 'Try again',
     loadAgain: 'Load the model again',
-    useCpu: 'Load it on the CPU',
+    onCpu: 'Load it on the CPU',
+    reload: 'Load the page again',
+
     unsupportedTitle: 'This browser cannot run the model',
-    /** @param {string} missing */
-    unsupported: (missing) => `The engine needs a current browser, and this one is too old: ${missing}. Chrome or Edge 113, Firefox 141, Safari 26, or anything newer, will do.`,
-    crash: 'Most often this means that memory ran out. Close other tabs and load the model again; on a phone, a computer with more memory may be needed.',
-    setup: 'A part of the page could not be fetched. Check the connection and load the page again.',
-    listing: 'The page could not fetch its list of models and presets. Check the connection and load the page again.',
+    /** @param {string} lack */
+    unsupported: (lack) => `The engine needs a current browser, and this one is too old: ${lack}. Chrome or Edge 113, Firefox 121, Safari 17, or anything newer, will do.`,
+
+    download: 'The download failed',
+    pageFile: 'The page is not complete',
+    listing: 'Its list of models and presets could not be fetched. Check the connection and load the page again.',
+    setup: 'The engine could not be fetched or started. Check the connection and load the page again.',
+    crashTitle: 'The engine stopped',
+    crash: 'Most often this means that memory ran out. Close other tabs and load the model again; a phone may need a smaller model, or have too little memory for any.',
+    memory: 'There is not enough memory',
+    deviceLost: 'The graphics device is gone',
+    gpu: 'The graphics device cannot run it',
+    wrongNumbers: 'The device computes wrongly',
+    modelFile: 'The model file cannot be used',
+    vector: 'The steering vector cannot be used',
+    tooLong: 'That is too long for the model’s memory',
+    request: 'That cannot be done',
+    other: 'Something went wrong',
   },
 };
-
-/** What went wrong, by kind, as a heading. @type {Record<string, string>} */
-const titles = {
-  Fetch: 'The download failed',
-  DeviceLost: 'The graphics device is gone',
-  NoAdapter: 'There is no graphics device to run on',
-  Gpu: 'The graphics driver failed',
-  GpuLimit: 'The model does not fit the graphics device',
-  NotANumber: 'The device computed wrongly',
-  VectorFile: 'The steering vector cannot be used',
-  VectorMismatch: 'The steering vector does not fit the model',
-  ContextFull: 'That is too long for the model’s memory',
-  InvalidRequest: 'That cannot be done',
-  Cpu: 'The computation failed',
-  Crash: 'The engine stopped',
-};
-
-/** A heading for an error of this kind. @param {string} name */
-export const errorTitle = (name) => titles[name] ?? 'The model file cannot be used';
 
 /** An error's message as a sentence of its own. @param {string} message */
 export function asSentence(message) {

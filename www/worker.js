@@ -5,7 +5,10 @@ import init, { WebEngine } from './pkg/cache_steering.js';
 /** @import { Call, FromWorker, Progress, Result, ToWorker } from './protocol.js' */
 
 const page = /** @type {{ postMessage(message: FromWorker): void }} */ (/** @type {unknown} */ (self));
-const engine = init().then(() => new WebEngine());
+const engine = init().then(() => new WebEngine()).catch((error) => {
+  // The name that the page knows; see engine-client.js.
+  throw Object.assign(new Error(String(error)), { name: 'Setup' });
+});
 
 self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   if (data.type === 'stop') {

@@ -33,13 +33,12 @@ export function createPane(id) {
     const entries = [];
     if (first) entries.push([format.seconds(first - asked), texts.pane.firstToken]);
     if (perSecond > 0) entries.push([format.rate(perSecond), texts.pane.perSecond]);
-    entries.push([format.count(tokens), texts.pane.tokens(tokens)]);
-    if (reason) entries.push(['', texts.pane.ending(reason)]);
+    entries.push([format.count(tokens), texts.pane.tokens(tokens, reason)]);
     stats.replaceChildren(...entries.map(([number, unit]) => {
       const entry = document.createElement('span');
       const bold = document.createElement('b');
       bold.textContent = number;
-      entry.append(bold, number ? ` ${unit}` : unit);
+      entry.append(bold, ` ${unit}`);
       return entry;
     }));
   }

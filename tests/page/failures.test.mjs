@@ -1,0 +1,154 @@
+/** What the page says when something goes wrong, and the way on that it offers. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { launch } from './harness.mjs';
+import { ask, modelReady, open, setLongestAnswer, settled, shown } from './steps.mjs';
+
+/** @import { Page } from 'playwright-core' */
+
+const MODEL = '**/*.gguf';
+
+/**
+ * @param {string} query
+ * @param {(page: Page) => Promise<unknown>} prepare
+ * @param {(page: Page) => Promise<void>} check
+ */
+async function visit(query, prepare, check) {
+  const session = await open(query, prepare);
+  try {
+    await check(session.page);
+  } finally {
+    await session.close();
+  }
+}
+
+/** @param {Page} page */
+async function notice(page) {
+  await page.locator('#notice:not([hidden])').waitFor();
+  return page.locator('#notice').innerText();
+}
+
+test('a download that fails is said with its address, and the next try answers the question', async () => {
+  let broken = true;
+  await visit(
+    '?backend=cpu',
+    (page) => page.route(MODEL, (route) => (broken ? route.fulfill({ status: 503 }) : route.continue())),
+    async (page) => {
+      await setLongestAnswer(page, 2);
+      await ask(page, 'Why do cats purr?');
+      assert.match(await notice(page), /The download failed[^]*SmolLM2-135M-Instruct\.Q4_1\.gguf[^]*503[^]*Try again/);
+
+      broken = false;
+      await page.locator('#notice-button').click();
+      await modelReady(page);
+      await settled(page);
+      assert.equal((await shown(page, 'steered')).tokens, 2);
+      assert.ok(await page.locator('#notice').isHidden());
+    },
+  );
+});
+
+test('a lost connection is said', async () => {
+  await visit('', (page) => page.route(MODEL, (route) => route.abort('connectionreset')), async (page) => {
+    await page.locator('#model-button').click();
+    assert.match(await notice(page), /The download failed[^]*connection failed/);
+    assert.equal(await page.locator('#model-button').innerText(), 'Load model (98 MB)');
+  });
+});
+
+test('a file that is no model is said to be none', async () => {
+  await visit('', (page) => page.route(MODEL, (route) => route.fulfill({ body: '<!doctype html>' })), async (page) => {
+    await page.locator('#model-button').click();
+    assert.match(await notice(page), /The model file cannot be used[^]*not a GGUF model file/);
+  });
+});
+
+test('loading can be cancelled', async () => {
+  await visit('', (page) => page.route(MODEL, () => {}), async (page) => {
+    await page.locator('#model-button').click();
+    await page.locator('#model[data-state="loading"]').waitFor();
+    await page.locator('#model-button', { hasText: 'Cancel' }).click();
+    await page.locator('#model[data-state="idle"]').waitFor();
+    assert.equal(await page.locator('#model-button').innerText(), 'Load model (98 MB)');
+    assert.ok(await page.locator('#notice').isHidden());
+  });
+});
+
+test('an engine that cannot be fetched is said', async () => {
+  await visit('', (page) => page.route('**/*.wasm', (route) => route.abort()), async (page) => {
+    await page.locator('#model-button').click();
+    assert.match(await notice(page), /The page is not complete[^]*Load the page again/);
+  });
+});
+
+test('a crash of the engine is said', async () => {
+  const crash = `
+    self.onmessage = ({ data: { id } }) => {
+      self.postMessage({ type: 'event', id, event: { done: 1, total: 2 } });
+      setTimeout(() => { throw new WebAssembly.RuntimeError('unreachable'); });
+    };`;
+  await visit(
+    '',
+    (page) => page.route('**/worker.js', (route) => route.fulfill({ contentType: 'text/javascript', body: crash })),
+    async (page) => {
+      await page.locator('#model-button').click();
+      assert.match(await notice(page), /The engine stopped[^]*memory[^]*Load the model again/);
+    },
+  );
+});
+
+test('a graphics device that is lost is said', async () => {
+  await visit('?backend=gpu', async (page) => {
+    // The worker's script, with a way to lose the device as a driver that restarts would.
+    await page.route('**/worker.js', async (route) => {
+      const response = await route.fetch();
+      const body = `
+        const { requestDevice } = GPUAdapter.prototype;
+        GPUAdapter.prototype.requestDevice = async function (options) {
+          const device = await requestDevice.call(this, options);
+          const real = device.lost;
+          const lost = new Promise((resolve) => setTimeout(
+            () => resolve({ reason: 'unknown', message: 'the driver was reset' }), 20000));
+          Object.defineProperty(device, 'lost', { value: Promise.race([real, lost]) });
+          return device;
+        };
+        ${await response.text()}`;
+      await route.fulfill({ response, body });
+    });
+  }, async (page) => {
+    await setLongestAnswer(page, 1000);
+    await ask(page, 'Why do cats purr?');
+    assert.match(await notice(page), /The graphics device is gone[^]*the driver was reset[^]*Load the model again/);
+  });
+});
+
+test('a browser that is too old is told what it lacks', async () => {
+  const session = await launch();
+  try {
+    await session.page.addInitScript(() => { WebAssembly.validate = () => false; });
+    await session.page.goto(session.url);
+    const model = session.page.locator('#model');
+    await model.getByText('This browser cannot run the model').waitFor();
+    assert.match(await model.innerText(), /no SIMD/);
+    assert.ok(await session.page.locator('#model-button').isHidden());
+  } finally {
+    await session.close();
+  }
+});
+
+test('a browser without WebGPU answers on the CPU and says why', async () => {
+  await visit('', async (page) => {
+    await page.route('**/worker.js', async (route) => {
+      const response = await route.fetch();
+      const body = `delete WorkerNavigator.prototype.gpu; ${await response.text()}`;
+      await route.fulfill({ response, body });
+    });
+  }, async (page) => {
+    await setLongestAnswer(page, 2);
+    await ask(page, 'Why do cats purr?');
+    await settled(page);
+    assert.match(await page.locator('#model-detail').innerText(), /^Runs on the CPU, because/);
+    assert.equal((await shown(page, 'plain')).tokens, 2);
+  });
+});

@@ -1,0 +1,20 @@
+/** The real model through the browser's WebGPU: the software adapter takes a while per token. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ask, open, setLongestAnswer, settled, shown } from './steps.mjs';
+
+test('WebGPU steers the real model', async () => {
+  const { page, close, problems } = await open('?backend=gpu');
+  try {
+    await setLongestAnswer(page, 4);
+    await ask(page, 'A baker makes 12 rolls every hour. How many rolls does she make in 5 hours?');
+    await settled(page);
+    assert.match(await page.locator('#model-detail').innerText(), /^Runs on the GPU/);
+    assert.match((await shown(page, 'plain')).text, /^To solve this problem/);
+    assert.match((await shown(page, 'steered')).text, /^Let's break/);
+    assert.deepEqual(problems, []);
+  } finally {
+    await close();
+  }
+});

@@ -1,0 +1,52 @@
+/** What a visitor does with the page, and what they see, in words. */
+
+import { launch } from './harness.mjs';
+
+/** @import { Page } from 'playwright-core' */
+
+/**
+ * Opens the page and waits until it is ready for a question.
+ * @param {string} [query] of the address
+ * @param {(page: Page) => Promise<unknown>} [prepare] done before the page is opened
+ */
+export async function open(query = '', prepare = async () => {}) {
+  const session = await launch();
+  await prepare(session.page);
+  await session.page.goto(session.url + query);
+  await session.page.locator('.preset').first().waitFor();
+  return session;
+}
+
+/** @param {Page} page @param {number} tokens */
+export async function setLongestAnswer(page, tokens) {
+  const details = page.locator('#advanced');
+  await details.locator('summary').click();
+  await page.fill('#max-tokens', String(tokens));
+  await details.locator('summary').click();
+}
+
+/** @param {Page} page @param {number} value */
+export const setStrength = (page, value) => page.locator('#strength').fill(String(value));
+
+/** Writes a question and sends it with the keyboard alone. @param {Page} page @param {string} question */
+export async function ask(page, question) {
+  await page.locator('#question').fill(question);
+  await page.keyboard.press('Enter');
+  await page.locator('#composer[data-state="busy"]').waitFor();
+}
+
+/** Waits until the page can be asked again. @param {Page} page */
+export const settled = (page) => page.locator('#composer[data-state="asking"]').waitFor();
+
+/** @param {Page} page */
+export const modelReady = (page) => page.locator('#model[data-state="ready"]').waitFor();
+
+/** Waits until a pane shows words of the model. @param {Page} page @param {'plain' | 'steered'} pane */
+export const streaming = (page, pane) => page.locator(`#${pane} .answer.streaming:not(.waiting)`).waitFor();
+
+/** What a pane shows. @param {Page} page @param {'plain' | 'steered'} pane */
+export async function shown(page, pane) {
+  const text = await page.locator(`#${pane} .answer`).innerText();
+  const stats = await page.locator(`#${pane} .stats`).innerText();
+  return { text, stats, tokens: Number(/(\d+) tokens?(?=,|$)/m.exec(stats)?.[1] ?? 0) };
+}

@@ -1,0 +1,50 @@
+/** From an error's kind to what the page says of it and offers as the next step. */
+
+import { CRASH, SETUP } from './engine-client.js';
+import { asSentence, texts } from './texts.js';
+
+/** @typedef {'retry' | 'loadAgain' | 'onCpu' | 'reload'} NextStep */
+/** @typedef {{ title: string, sentence: string, next?: NextStep }} Explanation */
+
+const { notice } = texts;
+
+/** By the names that the engine gives its errors. @type {Record<string, { title: string, next?: NextStep }>} */
+const kinds = {
+  Fetch: { title: notice.download, next: 'retry' },
+  DeviceLost: { title: notice.deviceLost, next: 'loadAgain' },
+  NoAdapter: { title: notice.gpu, next: 'onCpu' },
+  Gpu: { title: notice.gpu, next: 'onCpu' },
+  GpuLimit: { title: notice.gpu, next: 'onCpu' },
+  NotANumber: { title: notice.wrongNumbers, next: 'onCpu' },
+  OutOfMemory: { title: notice.memory, next: 'loadAgain' },
+  ContextFull: { title: notice.tooLong },
+  InvalidRequest: { title: notice.request },
+  BadArgument: { title: notice.request },
+  Busy: { title: notice.request },
+  VectorFile: { title: notice.vector },
+  VectorMismatch: { title: notice.vector },
+};
+
+const modelFile = [
+  'NotGguf', 'Truncated', 'BadHeader', 'UnsupportedArchitecture', 'Metadata', 'MissingTensor',
+  'UnknownTensor', 'TensorShape', 'TensorType', 'Tokenizer', 'ChatTemplate',
+];
+
+/**
+ * @param {unknown} error
+ * @returns {Explanation | undefined} nothing for what the visitor ended
+ */
+export function explain(error) {
+  const { name, message } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'Cancelled') return undefined;
+  if (name === CRASH) return { title: notice.crashTitle, sentence: notice.crash, next: 'loadAgain' };
+  if (name === SETUP) return { title: notice.pageFile, sentence: notice.setup, next: 'reload' };
+  const sentence = asSentence(message);
+  if (modelFile.includes(name)) return { title: notice.modelFile, sentence, next: 'retry' };
+  const { title, next } = kinds[name] ?? { title: notice.other };
+  return { title, sentence, next };
+}
+
+/** Whether the engine is of no use after an error of this kind. @param {unknown} error */
+export const isFatal = (error) =>
+  error instanceof Error && [CRASH, SETUP, 'DeviceLost', 'OutOfMemory'].includes(error.name);
