@@ -11,11 +11,13 @@
 
 pub mod apply;
 pub mod extract;
+pub mod metadata;
 pub mod pairs;
 pub mod strength;
 pub mod vector;
 
 pub use extract::{ExtractProgress, extract};
+pub use metadata::{VectorMetadata, VectorModel};
 pub use pairs::ContrastivePair;
 pub use strength::Strength;
-pub use vector::{SteeringVector, VectorMetadata, VectorModel};
+pub use vector::SteeringVector;

@@ -4,6 +4,10 @@
 //! later prompt with the same beginning prefills only the rest; it checks every range, so that the
 //! backend can trust its rows; and it is the only caller of [`Backend`].
 
+mod score;
+
+pub use score::Score;
+
 use crate::backend::choose::{BackendChoice, choose};
 use crate::backend::cpu::CpuPrecision;
 use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot};
@@ -17,9 +21,6 @@ use serde::Serialize;
 /// Positions of a lane where the caller does not say how many: a cache of 90 MB a lane for
 /// SmolLM2-135M, and of 170 MB for SmolLM2-360M.
 pub const DEFAULT_CAPACITY: usize = 2048;
-
-/// Rows of logits that [`Engine::score`] holds at once, 200 KB each for SmolLM2's vocabulary.
-const SCORE_ROWS: usize = 64;
 
 /// How a model is to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,20 +60,6 @@ pub struct PrefillProgress {
     pub done: usize,
     /// Tokens in all.
     pub total: usize,
-}
-
-/// How well a model predicts a text.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Score {
-    /// Mean negative log-likelihood of the predicted tokens, in nats.
-    pub nll: f64,
-    /// `exp(nll)`.
-    pub perplexity: f64,
-    /// Tokens of the text; the first one is not predicted.
-    pub tokens: usize,
-    /// Negative log-likelihood of each token but the first.
-    #[serde(skip)]
-    pub token_nll: Vec<f64>,
 }
 
 /// What one lane of the cache holds.
@@ -310,55 +297,6 @@ impl Engine {
         self.backend.finish().await
     }
 
-    /// How well the model predicts `ids`, in one window: positions from 0, each token predicted
-    /// from all before it, nothing put in front. Takes lane 0 for it.
-    ///
-    /// # Errors
-    /// [`Error::InvalidRequest`] for fewer than two tokens; otherwise as [`Engine::prefill`].
-    pub async fn score(
-        &mut self,
-        ids: &[u32],
-        observer: &mut dyn Observer<PrefillProgress>,
-    ) -> Result<Score> {
-        let [inputs @ .., last] = ids else {
-            return Err(Error::InvalidRequest("there is no text to score".into()));
-        };
-        if inputs.is_empty() {
-            return Err(Error::InvalidRequest(
-                "a score needs at least two tokens".into(),
-            ));
-        }
-        self.check_token(*last)?;
-        self.truncate(0, 0)?;
-        let rows = self.rows(&[(0, inputs)])?;
-        let total = rows.len();
-        let mut token_nll = Vec::with_capacity(total);
-        for batch in rows.chunks(SCORE_ROWS.min(self.max_rows())) {
-            let logits = self.backend.logits(batch).await?;
-            self.remember(batch);
-            for row in logits.chunks(self.model.config.vocab_size) {
-                let target = ids[token_nll.len() + 1];
-                token_nll.push(negative_log_likelihood(row, target as usize));
-            }
-            let done = token_nll.len();
-            if observer
-                .observe(PrefillProgress { done, total })
-                .await
-                .is_break()
-                && done < total
-            {
-                return Err(Error::Cancelled);
-            }
-        }
-        let nll = token_nll.iter().sum::<f64>() / total as f64;
-        Ok(Score {
-            nll,
-            perplexity: nll.exp(),
-            tokens: ids.len(),
-            token_nll,
-        })
-    }
-
     /// The rows that append these parts to their lanes, after all checks.
     fn rows(&self, parts: &[(usize, &[u32])]) -> Result<Vec<Row>> {
         let capacity = self.cache_size().capacity;
@@ -431,11 +369,4 @@ impl Engine {
 
 fn no_lane(lane: usize, lanes: usize) -> Error {
     Error::InvalidRequest(format!("there is no lane {lane}: the KV cache has {lanes}"))
-}
-
-/// `-log softmax(logits)[target]`.
-fn negative_log_likelihood(logits: &[f32], target: usize) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max) as f64;
-    let sum: f64 = logits.iter().map(|&l| (l as f64 - max).exp()).sum();
-    max + sum.ln() - logits[target] as f64
 }
