@@ -6,7 +6,8 @@
 //! layer is one dispatch.
 
 use super::device::GpuDevice;
-use super::kernels::{Kernels, Stage, Variant};
+use super::kernels::Kernels;
+use super::stages::{Stage, Variant};
 use crate::Result;
 use crate::backend::{CacheSize, Slot};
 use crate::model::ModelConfig;

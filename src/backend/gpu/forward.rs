@@ -7,7 +7,8 @@
 
 use super::cache::GpuCache;
 use super::device::GpuDevice;
-use super::kernels::{Kernels, MAX_ROWS, MatrixShape, Stage, Variant};
+use super::kernels::Kernels;
+use super::stages::{MAX_ROWS, MatrixShape, Stage, Variant};
 use super::weights::GpuMatrix;
 use crate::Result;
 use crate::backend::{Row, rope};

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `device` | the adapter, its limits, and its errors |
 //! | `weights` | quantised blocks, repacked for coalesced loads |
-//! | `kernels` | WGSL put together, pipelines compiled |
+//! | `stages` | the WGSL of each stage, put together |
+//! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
 //! | `builder` | from a stream of weights to a backend |
@@ -14,6 +15,7 @@ mod cache;
 mod device;
 mod forward;
 mod kernels;
+mod stages;
 mod weights;
 
 pub use builder::GpuBuilder;
@@ -40,7 +42,7 @@ impl GpuBackend {
                 kind: BackendKind::Gpu,
                 device: device.info().name.clone(),
                 software: device.info().software,
-                max_rows: kernels::MAX_ROWS,
+                max_rows: stages::MAX_ROWS,
             },
             device,
             cache,
