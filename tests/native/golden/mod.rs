@@ -1,6 +1,9 @@
 //! The engine against numbers that an independent implementation computed for the real model
 //! (PyTorch, float32, the same GGUF dequantised): see `tests/golden/README.md`.
 
+mod lanes;
+
+use cache_steering::Engine;
 use cache_steering::backend::Slot;
 use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::CpuPrecision;
@@ -11,7 +14,6 @@ use cache_steering::model::load::FileSource;
 use cache_steering::steering::{
     ContrastivePair, SteeringVector, Strength, VectorMetadata, extract,
 };
-use cache_steering::{Engine, Error};
 use pollster::block_on;
 use safetensors::SafeTensors;
 use serde::Deserialize;
@@ -292,218 +294,6 @@ fn extraction(options: EngineOptions) {
     );
 }
 
-/// The logits of `steps` greedy steps of each lane, which all hold all of `sequence` but its last
-/// token.
-fn greedy_logits(engine: &mut Engine, lanes: &[usize], last: u32, steps: usize) -> Vec<Vec<u32>> {
-    let mut tokens = vec![last; lanes.len()];
-    let mut bits = vec![Vec::new(); lanes.len()];
-    for _ in 0..steps {
-        let batch: Vec<(usize, u32)> = lanes.iter().copied().zip(tokens.iter().copied()).collect();
-        let logits = block_on(engine.decode(&batch)).expect("logits");
-        for (lane, logits) in logits.iter().enumerate() {
-            let best = logits.iter().copied().fold(f32::MIN, f32::max);
-            tokens[lane] = logits.iter().position(|&l| l == best).expect("the largest") as u32;
-            bits[lane].extend(logits.iter().map(|l| l.to_bits()));
-        }
-    }
-    bits
-}
-
-/// With both coefficients 0, the logits are those of the same prompt unsteered, to the last bit:
-/// as two lanes of a batch, and each alone. (A coefficient that is not 0 must change them, or the
-/// comparison would say nothing.)
-fn zero_strength(options: EngineOptions) {
-    let golden: Golden = golden("golden.json");
-    let vector = vector("stepwise");
-    let sequence = [
-        &golden.prompts[1].input_ids[..],
-        &[golden.protocol.offset_token_id],
-    ]
-    .concat();
-    let (&last, cached) = sequence.split_last().expect("tokens");
-    let zero = Strength {
-        values: 0.0,
-        keys: 0.0,
-        first_layer: 0,
-    };
-    let mut engine = engine(options, 2, 128);
-    let mut run = |strengths: [Option<Strength>; 2], lanes: &[usize]| {
-        for &lane in lanes {
-            engine.truncate(lane, 0).expect("a lane");
-            block_on(engine.prefill(&[(lane, cached)], &mut |_| ControlFlow::Continue(())))
-                .expect("a prefill");
-            if let Some(strength) = strengths[lane] {
-                let written = engine.steer(lane, cached.len() - 1, &vector, strength);
-                assert_eq!(written.expect("steering"), !strength.is_zero());
-            }
-        }
-        greedy_logits(&mut engine, lanes, last, 4)
-    };
-    let together = run([None, Some(zero)], &[0, 1]);
-    assert!(together[0] == together[1], "one batch");
-    let plain = run([None, None], &[0]);
-    let steered = run([None, Some(zero)], &[1]);
-    assert!(plain == steered, "one lane at a time");
-    let different = run([None, Some(Strength::default())], &[0, 1]);
-    assert!(
-        different[0] == together[0] && different[1] != together[1],
-        "a real strength"
-    );
-}
-
-/// A second request that begins like the first computes only the rest, and a steered position is
-/// never taken for an unsteered one.
-fn reuse(options: EngineOptions) {
-    let golden: Golden = golden("golden.json");
-    let prompt = &golden.prompts[1];
-    let all = runs(prompt, golden.protocol.offset_token_id);
-    let lane = |name: &str| {
-        all.iter()
-            .find(|run| run.0 == name)
-            .map(|run| run.1.clone())
-            .expect("a run")
-    };
-    let mut engine = engine(options, 2, 256);
-    let mut answer = |lanes: Vec<LaneRequest>| {
-        let request = Request {
-            prompt: prompt.input_ids.clone(),
-            lanes,
-            max_tokens: 8,
-        };
-        block_on(generate(&mut engine, &request, &mut |_| {
-            ControlFlow::Continue(())
-        }))
-        .expect("an answer")
-    };
-    let n = prompt.input_ids.len();
-    let first = answer(vec![lane("stepwise@6")]);
-    assert_eq!(
-        first.timings.prefill_tokens, n,
-        "everything but the offset token"
-    );
-    let plain = answer(vec![lane("offset_only@0")]);
-    assert_eq!(
-        plain.timings.prefill_tokens, 1,
-        "the position that was steered"
-    );
-    let again = answer(vec![lane("offset_only@0"), lane("stepwise@6")]);
-    assert_eq!(again.timings.prefill_tokens, 0, "everything is there");
-    assert_eq!(again.lanes[0].tokens, plain.lanes[0].tokens);
-    assert_eq!(again.lanes[1].tokens, first.lanes[0].tokens);
-    assert_ne!(plain.lanes[0].tokens, first.lanes[0].tokens);
-}
-
-/// A stop ends every lane within one token and keeps what was there.
-fn stop(options: EngineOptions) {
-    let golden: Golden = golden("golden.json");
-    let prompt = &golden.prompts[1];
-    let lanes = runs(prompt, golden.protocol.offset_token_id);
-    let lanes = lanes.into_iter().take(2).map(|run| run.1).collect();
-    let request = Request {
-        prompt: prompt.input_ids.clone(),
-        lanes,
-        max_tokens: 48,
-    };
-    let mut tokens = 0;
-    let mut observer = |event| {
-        tokens += usize::from(matches!(
-            event,
-            cache_steering::generate::Event::Token { .. }
-        ));
-        if tokens == 4 {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    };
-    let mut engine = engine(options, 2, 256);
-    let outcome = block_on(generate(&mut engine, &request, &mut observer)).expect("an answer");
-    let answers: Vec<_> = outcome
-        .lanes
-        .iter()
-        .map(|l| (l.tokens.len(), l.stop_reason))
-        .collect();
-    assert_eq!(answers, [(2, StopReason::Cancelled); 2]);
-
-    let mut at_once = |_| ControlFlow::Break(());
-    engine.truncate(0, 0).expect("a lane");
-    let outcome = block_on(generate(&mut engine, &request, &mut at_once)).expect("an answer");
-    assert!(outcome.lanes.iter().all(|lane| lane.tokens.is_empty()));
-}
-
-/// Whatever a caller asks for, the engine checks it before the backend sees it.
-fn refusals(options: EngineOptions) {
-    let mut engine = engine(options, 1, 8);
-    let mut go_on = |_| ControlFlow::Continue(());
-    let refused = |result: Result<(), Error>, word: &str| {
-        let error = result.expect_err("a refusal");
-        assert!(
-            matches!(error, Error::InvalidRequest(_) | Error::ContextFull { .. })
-                && error.to_string().contains(word),
-            "{error}"
-        );
-    };
-    refused(
-        block_on(engine.prefill(&[(1, &[0])], &mut go_on)),
-        "no lane 1",
-    );
-    refused(
-        block_on(engine.prefill(&[(0, &[0]), (0, &[1])], &mut go_on)),
-        "twice",
-    );
-    refused(
-        block_on(engine.prefill(&[(0, &[49152])], &mut go_on)),
-        "no token 49152",
-    );
-    refused(
-        block_on(engine.prefill(&[(0, &[1; 9])], &mut go_on)),
-        "context of 8",
-    );
-    refused(
-        block_on(engine.read_slot(0, 0)).map(drop),
-        "nothing at position 0",
-    );
-    refused(
-        engine
-            .steer(0, 0, &vector("cot"), Strength::default())
-            .map(drop),
-        "position 0",
-    );
-    refused(
-        block_on(engine.score(&[1], &mut go_on)).map(drop),
-        "two tokens",
-    );
-    let mut small = SteeringVector::clone(&vector("cot"));
-    small.dims[0] = 32;
-    let error = engine
-        .steer(0, 0, &small, Strength::default())
-        .expect_err("a refusal");
-    assert!(
-        matches!(&error, Error::VectorMismatch { .. })
-            && error.to_string().contains("32 layers")
-            && error.to_string().contains("30 layers"),
-        "{error}"
-    );
-    let mut request = Request {
-        prompt: vec![1; 8],
-        lanes: vec![LaneRequest::default()],
-        max_tokens: 4,
-    };
-    let outcome = block_on(generate(&mut engine, &request, &mut |_| {
-        ControlFlow::Continue(())
-    }));
-    let lane = &outcome.expect("one token fits").lanes[0];
-    assert_eq!(
-        (lane.tokens.len(), lane.stop_reason),
-        (1, StopReason::ContextFull)
-    );
-    request.prompt.clear();
-    let outcome = block_on(generate(&mut engine, &request, &mut |_| {
-        ControlFlow::Continue(())
-    }));
-    refused(outcome.map(drop), "empty");
-}
-
 /// The tests of one way to compute.
 macro_rules! golden_tests {
     ($module:ident, $options:expr) => {
@@ -529,17 +319,17 @@ macro_rules! golden_tests {
 
             #[test]
             fn zero_strength_changes_no_bit() {
-                super::zero_strength($options);
+                super::lanes::zero_strength($options);
             }
 
             #[test]
             fn a_cached_prompt_is_not_computed_again() {
-                super::reuse($options);
+                super::lanes::reuse($options);
             }
 
             #[test]
             fn a_stop_keeps_what_was_there() {
-                super::stop($options);
+                super::lanes::stop($options);
             }
         }
     };
@@ -550,7 +340,7 @@ golden_tests!(gpu, super::GPU);
 
 #[test]
 fn requests_that_make_no_sense_are_refused() {
-    refusals(CPU);
+    lanes::refusals(CPU);
 }
 
 /// 8-bit activations cost precision; this is how much.
