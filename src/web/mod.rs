@@ -4,7 +4,7 @@
 //! Every value that crosses is a struct of [`types`], which are the TypeScript interfaces of the
 //! package as well; errors are JavaScript `Error`s whose `name` is the kind and whose `message`
 //! says the cause and the next step ([`error`]). Bytes come through [`fetch`]; long work reports
-//! to a callback and lets the event loop run in between, so that a stop is heard ([`progress`]).
+//! to a callback and lets the event loop run in between, so that a stop is heard (`progress`).
 
 pub mod engine;
 pub mod error;
