@@ -133,7 +133,7 @@ fn lint(project: &Project, report: &mut Report) {
 }
 
 fn native(project: &Project, equipment: &Equipment) -> Result<()> {
-    let mut cargo = project.cargo(&["test", "--release"]);
+    let mut cargo = project.cargo(&["test", "--release", "--no-fail-fast"]);
     if let Some(driver) = &equipment.vulkan_driver {
         cargo.env("VK_DRIVER_FILES", driver);
     }
