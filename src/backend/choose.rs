@@ -69,9 +69,13 @@ pub async fn choose(choice: BackendChoice) -> Result<ChosenBackend> {
                     reason,
                 })
             }
-            Err(error) => Ok(cpu(format!(
-                "The CPU, because the GPU cannot be used: {error}."
+            Err(Error::NoAdapter { .. }) => Ok(cpu(
+                "The CPU, because there is no graphics adapter that can be used.".into(),
+            )),
+            Err(Error::Gpu { reason } | Error::DeviceLost { reason }) => Ok(cpu(format!(
+                "The CPU, because the graphics driver reported an error: {reason}."
             ))),
+            Err(error) => Err(error),
         },
     }
 }
@@ -96,9 +100,12 @@ impl ChosenBackend {
         };
         match GpuBuilder::new(device, config, size) {
             Ok(builder) => Ok((Box::new(builder), self.reason)),
-            Err(error @ Error::GpuLimit { .. }) if self.fall_back => Ok((
+            Err(Error::GpuLimit { what, need, limit }) if self.fall_back => Ok((
                 Box::new(CpuBuilder::new(config, size, precision)?),
-                format!("The CPU, because the model does not fit the GPU: {error}."),
+                format!(
+                    "The CPU, because the model does not fit the graphics adapter: {what} needs \
+                     {need} bytes in one piece, and {limit} are allowed."
+                ),
             )),
             Err(error) => Err(error),
         }

@@ -143,12 +143,17 @@ fn runs(prompt: &Prompt, offset: u32) -> Vec<(&str, LaneRequest, &Answer)> {
 }
 
 /// Answers one prompt with these runs as lanes of one request, and compares.
-fn check_answers(engine: &mut Engine, prompt: &Prompt, runs: &[(&str, LaneRequest, &Answer)]) {
+fn check_answers(
+    engine: &mut Engine,
+    prompt: &Prompt,
+    runs: &[(&str, LaneRequest, &Answer)],
+    max_tokens: usize,
+) {
     let question = &prompt.messages[0].content;
     let request = Request {
         prompt: prompt.input_ids.clone(),
         lanes: runs.iter().map(|(_, lane, _)| lane.clone()).collect(),
-        max_tokens: 48,
+        max_tokens,
     };
     let outcome = block_on(generate(engine, &request, &mut |_| {
         ControlFlow::Continue(())
@@ -156,22 +161,20 @@ fn check_answers(engine: &mut Engine, prompt: &Prompt, runs: &[(&str, LaneReques
     .expect("an answer");
     for ((name, _, golden), lane) in runs.iter().zip(&outcome.lanes) {
         let context = format!("{question:?}, {name}, {:?}", lane.text);
-        if let Some(&tie) = golden.ties.first() {
-            assert_eq!(lane.tokens[..tie], golden.tokens[..tie], "{context}");
-            continue;
+        let first_tie = golden.ties.first().copied().unwrap_or(usize::MAX);
+        let compared = golden.tokens.len().min(max_tokens).min(first_tie);
+        let found = &lane.tokens[..compared.min(lane.tokens.len())];
+        assert_eq!(found, &golden.tokens[..compared], "{context}");
+        if compared == golden.tokens.len() {
+            let text = golden.text.trim_end_matches("<|im_end|>");
+            assert_eq!(lane.text, text, "{context}");
+            let reason = if golden.ended {
+                StopReason::EndOfText
+            } else {
+                StopReason::MaxTokens
+            };
+            assert_eq!(lane.stop_reason, reason, "{context}");
         }
-        assert_eq!(lane.tokens, golden.tokens, "{context}");
-        assert_eq!(
-            lane.text,
-            golden.text.trim_end_matches("<|im_end|>"),
-            "{context}"
-        );
-        let reason = if golden.ended {
-            StopReason::EndOfText
-        } else {
-            StopReason::MaxTokens
-        };
-        assert_eq!(lane.stop_reason, reason, "{context}");
     }
 
     // Back to the first decode step: the steered position stays in the cache.
@@ -193,22 +196,24 @@ fn check_answers(engine: &mut Engine, prompt: &Prompt, runs: &[(&str, LaneReques
     }
 }
 
-fn prompts(options: EngineOptions) {
+/// All prompts, the first `in_full` with all 48 tokens of an answer, the others with 16.
+fn prompts(options: EngineOptions, in_full: usize) {
     let golden: Golden = golden("golden.json");
     let offset = golden.protocol.offset_token_id;
     let mut engine = engine(options, 6, 256);
-    for prompt in &golden.prompts {
+    for (i, prompt) in golden.prompts.iter().enumerate() {
         let ids = prompt_ids(engine.model(), &prompt.messages).expect("a prompt");
         assert_eq!(ids, prompt.input_ids);
         let runs = runs(prompt, offset);
         assert_eq!(runs.len(), 6);
-        check_answers(&mut engine, prompt, &runs);
+        let max_tokens = if i < in_full { 48 } else { 16 };
+        check_answers(&mut engine, prompt, &runs, max_tokens);
     }
     // One lane at a time runs other kernels than a batch, and from an empty cache.
     let prompt = &golden.prompts[0];
     for run in runs(prompt, offset) {
         engine.truncate(0, 0).expect("a lane");
-        check_answers(&mut engine, prompt, &[run]);
+        check_answers(&mut engine, prompt, &[run], 8);
     }
 }
 
@@ -257,9 +262,9 @@ fn extraction(options: EngineOptions) {
         (&golden.pairs[0].positive_ids, "pos"),
         (&golden.pairs[0].negative_ids, "neg"),
     ] {
-        engine.truncate(0, 0).expect("a lane");
-        block_on(engine.prefill(&[(0, ids)], &mut |_| ControlFlow::Continue(())))
-            .expect("a prefill");
+        let kept = engine.keep_prefix(0, ids).expect("a lane");
+        let rest = [(0, &ids[kept..])];
+        block_on(engine.prefill(&rest, &mut |_| ControlFlow::Continue(()))).expect("a prefill");
         let Slot { keys, values } =
             block_on(engine.read_slot(0, ids.len() - 1)).expect("the last slot");
         compare(&format!("pair0_{side}_keys"), &keys);
@@ -296,11 +301,11 @@ fn extraction(options: EngineOptions) {
 
 /// The tests of one way to compute.
 macro_rules! golden_tests {
-    ($module:ident, $options:expr) => {
+    ($module:ident, $options:expr, $in_full:expr) => {
         mod $module {
             #[test]
             fn prompts() {
-                super::prompts($options);
+                super::prompts($options, $in_full);
             }
 
             #[test]
@@ -335,16 +340,17 @@ macro_rules! golden_tests {
     };
 }
 
-golden_tests!(cpu, super::CPU);
-golden_tests!(gpu, super::GPU);
+golden_tests!(cpu, super::CPU, 12);
+// A software adapter takes a second for a step of six lanes.
+golden_tests!(gpu, super::GPU, 3);
 
 #[test]
 fn requests_that_make_no_sense_are_refused() {
     lanes::refusals(CPU);
 }
 
-/// 8-bit activations cost precision; this is how much.
+/// What 8-bit activations cost: 0.2 % where this was measured.
 #[test]
 fn cpu_int8_perplexity() {
-    perplexity(CPU_INT8, 0.03);
+    perplexity(CPU_INT8, 0.01);
 }
