@@ -44,7 +44,11 @@ impl GpuDevice {
             })
             .await
             .map_err(|e| Error::NoAdapter {
-                detail: format!(" ({e})"),
+                detail: if cfg!(target_arch = "wasm32") {
+                    " by this browser".into()
+                } else {
+                    format!(" ({e})")
+                },
             })?;
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
