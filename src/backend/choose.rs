@@ -11,6 +11,13 @@ use crate::model::ModelConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+/// Positions of a lane where the caller does not say how many: a cache of 90 MB a lane for
+/// SmolLM2-135M, and of 170 MB for SmolLM2-360M.
+pub const DEFAULT_CAPACITY: usize = 2048;
+
+/// A GPU that cannot hold this many positions of a lane does not fit the model.
+const LEAST_CAPACITY: usize = 256;
+
 /// What the caller wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -82,6 +89,8 @@ pub async fn choose(choice: BackendChoice) -> Result<ChosenBackend> {
 
 impl ChosenBackend {
     /// A builder for a model of these sizes, and the sentence that says which backend runs and why.
+    /// Without a `capacity`, each lane gets [`DEFAULT_CAPACITY`] positions, or as many as the GPU
+    /// can hold.
     ///
     /// # Errors
     /// [`Error::GpuLimit`] where the GPU was asked for by name and the model does not fit, or as
@@ -89,19 +98,24 @@ impl ChosenBackend {
     pub fn builder(
         self,
         config: &ModelConfig,
-        size: CacheSize,
+        lanes: usize,
+        capacity: Option<usize>,
         precision: CpuPrecision,
     ) -> Result<(Box<dyn BackendBuilder>, String)> {
-        let Some(device) = self.device else {
-            return Ok((
-                Box::new(CpuBuilder::new(config, size, precision)?),
-                self.reason,
-            ));
+        let size = |default: usize| CacheSize {
+            lanes,
+            capacity: capacity.unwrap_or(default).min(config.context_length),
         };
-        match GpuBuilder::new(device, config, size) {
+        let cpu = || CpuBuilder::new(config, size(DEFAULT_CAPACITY), precision);
+        let Some(device) = self.device else {
+            return Ok((Box::new(cpu()?), self.reason));
+        };
+        let largest = GpuBuilder::largest_capacity(&device, config, lanes);
+        let default = largest.clamp(LEAST_CAPACITY, DEFAULT_CAPACITY);
+        match GpuBuilder::new(device, config, size(default)) {
             Ok(builder) => Ok((Box::new(builder), self.reason)),
             Err(Error::GpuLimit { what, need, limit }) if self.fall_back => Ok((
-                Box::new(CpuBuilder::new(config, size, precision)?),
+                Box::new(cpu()?),
                 format!(
                     "The CPU, because the model does not fit the graphics adapter: {what} needs \
                      {need} bytes in one piece, and {limit} are allowed."

@@ -18,10 +18,6 @@ use crate::steering::{SteeringVector, Strength, apply};
 use crate::{Error, Result};
 use serde::Serialize;
 
-/// Positions of a lane where the caller does not say how many: a cache of 90 MB a lane for
-/// SmolLM2-135M, and of 170 MB for SmolLM2-360M.
-pub const DEFAULT_CAPACITY: usize = 2048;
-
 /// How a model is to be loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EngineOptions {
@@ -32,7 +28,8 @@ pub struct EngineOptions {
     /// Sequences that the KV cache holds, at least 1.
     pub lanes: usize,
     /// Positions of each lane, at least 1 and no more than the model was trained for;
-    /// [`DEFAULT_CAPACITY`] where `None`.
+    /// [`DEFAULT_CAPACITY`](crate::backend::choose::DEFAULT_CAPACITY) where `None`, or as many as the
+    /// GPU can hold.
     pub capacity: Option<usize>,
 }
 
@@ -105,12 +102,12 @@ impl Engine {
         let (model, backend) = load(
             source,
             |config| {
-                let capacity = options.capacity.unwrap_or(DEFAULT_CAPACITY);
-                let size = CacheSize {
-                    lanes: options.lanes,
-                    capacity: capacity.min(config.context_length),
-                };
-                let (builder, why) = chosen.builder(config, size, options.cpu_precision)?;
+                let (builder, why) = chosen.builder(
+                    config,
+                    options.lanes,
+                    options.capacity,
+                    options.cpu_precision,
+                )?;
                 reason = why;
                 Ok(builder)
             },

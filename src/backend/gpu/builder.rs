@@ -4,7 +4,7 @@
 //! stacked as they arrive, so that the stage is one dispatch.
 
 use super::GpuBackend;
-use super::cache::GpuCache;
+use super::cache::{self, GpuCache};
 use super::device::GpuDevice;
 use super::forward::{ForwardPass, LayerWeights, Weights};
 use super::weights::GpuMatrix;
@@ -41,6 +41,11 @@ fn stacked(name: WeightName) -> Vec<WeightName> {
 }
 
 impl GpuBuilder {
+    /// The most positions that each of `lanes` can have in a KV cache on this device.
+    pub fn largest_capacity(device: &GpuDevice, config: &ModelConfig, lanes: usize) -> usize {
+        cache::largest_capacity(device, config, lanes)
+    }
+
     /// Reserves the KV cache: what does not fit is said before any weight is read.
     ///
     /// # Errors

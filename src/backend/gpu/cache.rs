@@ -24,6 +24,20 @@ pub(super) struct GpuCache {
 /// adapter can bind (256 bytes).
 const CAPACITY_STEP: usize = 16;
 
+/// The most positions that each of `lanes` can have on a device: keys, and values, of all lanes and
+/// layers are bound in one piece.
+pub(super) fn largest_capacity(device: &GpuDevice, config: &ModelConfig, lanes: usize) -> usize {
+    let positions = device.largest_buffer() / cache_bytes(config, lanes, 1).max(1);
+    positions as usize / CAPACITY_STEP * CAPACITY_STEP
+}
+
+/// Bytes of the keys, or of the values, of all layers and lanes.
+fn cache_bytes(config: &ModelConfig, lanes: usize, capacity: usize) -> u64 {
+    [config.slot_len(), lanes, capacity, size_of::<f32>()]
+        .into_iter()
+        .fold(1, |bytes, factor| bytes.saturating_mul(factor as u64))
+}
+
 impl GpuCache {
     /// An empty cache of at least this size.
     pub fn new(device: &GpuDevice, config: &ModelConfig, size: CacheSize) -> Result<Self> {
@@ -31,7 +45,7 @@ impl GpuCache {
             lanes: size.lanes,
             capacity: size.capacity.next_multiple_of(CAPACITY_STEP),
         };
-        let bytes = (config.slot_len() * size.lanes * size.capacity * size_of::<f32>()) as u64;
+        let bytes = cache_bytes(config, size.lanes, size.capacity);
         Ok(Self {
             size,
             n_layers: config.n_layers,

@@ -97,6 +97,14 @@ impl GpuDevice {
         &self.info
     }
 
+    /// Bytes that a storage buffer may have.
+    pub(super) fn largest_buffer(&self) -> u64 {
+        let limits = self.device.limits();
+        limits
+            .max_storage_buffer_binding_size
+            .min(limits.max_buffer_size)
+    }
+
     /// The driver's last complaint, if it had one: errors arrive after the call that caused them.
     pub(super) fn check(&self) -> Result<()> {
         let fault = self.fault.lock().unwrap_or_else(|e| e.into_inner()).clone();
@@ -112,10 +120,7 @@ impl GpuDevice {
     /// # Errors
     /// [`Error::GpuLimit`] where the adapter does not bind that much in one piece.
     pub(super) fn storage(&self, label: &str, size: u64) -> Result<wgpu::Buffer> {
-        let limits = self.device.limits();
-        let limit = limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size);
+        let limit = self.largest_buffer();
         if size > limit {
             return Err(Error::GpuLimit {
                 what: label.to_string(),
