@@ -30,3 +30,8 @@ pub mod web;
 
 pub use engine::Engine;
 pub use error::{Error, Result};
+
+/// The README's example must compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
