@@ -31,7 +31,11 @@ use weights::Weights;
 
 /// Rows of one batch. A prefill of this many reads each weight once for all of them; more would
 /// only take longer to stop. A browser is slower and has someone waiting.
-const MAX_ROWS: usize = if cfg!(target_arch = "wasm32") { 32 } else { 128 };
+const MAX_ROWS: usize = if cfg!(target_arch = "wasm32") {
+    32
+} else {
+    128
+};
 
 /// How matrices are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
