@@ -31,7 +31,7 @@ pub mod web;
 pub use engine::Engine;
 pub use error::{Error, Result};
 
-/// The README's example must compile.
-#[cfg(doctest)]
+/// The README's example must compile; it reads a file, which a browser cannot.
+#[cfg(all(doctest, not(target_arch = "wasm32")))]
 #[doc = include_str!("../README.md")]
 struct Readme;
