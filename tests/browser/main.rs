@@ -1,12 +1,12 @@
 //! Tests that run in a browser, in a worker, where the engine lives for visitors:
 //! `wasm-pack test --headless --chrome`.
 //!
-//! The models are synthetic, because a test page has no server that could send a real one; the
-//! page tests run that.
+//! Most models are synthetic; the real one runs where `cargo xtask fetch-model` has fetched it.
 #![cfg(target_arch = "wasm32")]
 
 mod backends;
 mod download;
+mod real_model;
 mod steering;
 mod support;
 mod web_engine;
