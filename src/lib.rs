@@ -15,6 +15,7 @@
 //! | [`backend`] | where it runs: one trait, [`backend::gpu`] (wgpu) and [`backend::cpu`] (candle) |
 //! | [`engine`] | a model on a backend, with its lanes: the KV caches of several sequences |
 //! | [`steering`] | the vector file, contrastive pairs, extraction, and the write to the cache |
+//! | [`observer`] | progress of long work, and the way to stop it |
 //! | [`generate`] | sampling, stop rules, and the loop that streams tokens from several lanes |
 //! | `web` | the same for JavaScript (wasm only) |
 

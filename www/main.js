@@ -254,16 +254,19 @@ async function main() {
     bar.unavailable(texts.notice.unsupportedTitle, texts.notice.unsupported(lacks));
     return;
   }
+  let lists;
   try {
-    const [[model], presetsByFolder] = await Promise.all([fetchJson('models.json'), fetchJson('vectors/index.json')]);
-    start(model, presetsByFolder[model.name]);
+    lists = await Promise.all([fetchJson('models.json'), fetchJson('vectors/index.json')]);
   } catch (error) {
     console.error(error);
     createNotice().show(texts.notice.pageFile, texts.notice.listing, {
       label: texts.notice.reload,
       act: () => location.reload(),
     });
+    return;
   }
+  const [[model], presetsByFolder] = lists;
+  start(model, presetsByFolder[model.name]);
 }
 
 await main();

@@ -95,7 +95,7 @@ export const texts = {
     empty: 'The answer will appear here.',
     waitsForModel: 'Your question is kept until the model is loaded.',
     reading: 'Reading the prompt',
-    plainNote: 'the model as it is',
+    plainNote: 'nothing added',
     /** @param {Preset} preset @param {number} strength */
     steeredNote: (preset, strength) =>
       strength === 0 ? 'strength off: the same as plain' : `${preset.label} × ${format.strength(strength)}, added once`,

@@ -211,13 +211,15 @@ impl WeightMatrix {
     }
 
     /// Stacks the rows of matrices of equal width. Where their formats differ, all become
-    /// [`WeightFormat::F16`], which holds every value of a quantised block to 11 bits.
+    /// [`WeightFormat::F16`], which holds every value of a quantised block to 11 bits, or
+    /// [`WeightFormat::F32`] if one of them is.
     ///
     /// # Errors
     /// As [`WeightMatrix::dequantize`].
     pub fn stack(parts: Vec<WeightMatrix>) -> Result<WeightMatrix> {
         let format = match parts.first() {
             Some(first) if parts.iter().all(|p| p.format == first.format) => first.format,
+            _ if parts.iter().any(|p| p.format == WeightFormat::F32) => WeightFormat::F32,
             _ => WeightFormat::F16,
         };
         let mut stacked = WeightMatrix {
@@ -230,6 +232,11 @@ impl WeightMatrix {
             stacked.rows += part.rows;
             if part.format == format {
                 stacked.data.extend_from_slice(&part.data);
+            } else if format == WeightFormat::F32 {
+                let values = part.dequantize()?;
+                stacked
+                    .data
+                    .extend_from_slice(bytemuck::cast_slice(&values));
             } else {
                 let halves = part.dequantize()?.into_iter().map(f16::from_f32);
                 stacked.data.extend(halves.flat_map(f16::to_le_bytes));

@@ -156,6 +156,17 @@ fn every_head_layout() {
     }
 }
 
+/// A layer of SmolLM2-360M, whose width is no multiple of 256, with a small vocabulary.
+#[test]
+fn a_layer_of_the_360m() {
+    let config = ModelConfig {
+        n_layers: 1,
+        vocab_size: 320,
+        ..synthetic::smollm2_360m()
+    };
+    check_model(&config, WeightFormat::Q8_0);
+}
+
 #[test]
 fn steering_moves_what_follows_and_nothing_else() {
     let config = shape(6, 2, 16, 320);

@@ -39,9 +39,12 @@ fn main() -> ExitCode {
 }
 
 fn dispatch(args: &[&str]) -> Result<()> {
+    if args.is_empty() || args.iter().any(|a| ["help", "--help", "-h"].contains(a)) {
+        println!("{USAGE}");
+        return Ok(());
+    }
     let project = Project::find()?;
     match args {
-        [] | ["help" | "--help" | "-h"] => println!("{USAGE}"),
         ["serve", rest @ ..] => serve::run(&project, port(rest)?)?,
         ["build"] => wasm::build(&project)?,
         ["test", parts @ ..] => test::run(&project, parts)?,
@@ -60,7 +63,8 @@ fn port(args: &[&str]) -> Result<u16> {
             .with_context(|| format!("unknown option `{one}`\n\n{USAGE}"))?,
         _ => bail!("unknown options `{}`\n\n{USAGE}", args.join(" ")),
     };
-    value
-        .parse()
-        .with_context(|| format!("`{value}` is not a port: give a number from 0 to 65535"))
+    match value.parse() {
+        Ok(port) => Ok(port),
+        Err(_) => bail!("`{value}` is not a port: give a number from 0 to 65535"),
+    }
 }

@@ -135,8 +135,12 @@ pub async fn run(args: Args) -> Result<()> {
         strength: args.steering.strength(&vector),
         vector,
     });
+    if let Some(Steering { vector, strength }) = &steering {
+        vector.check(&text.config)?;
+        strength.check(text.config.n_layers)?;
+    }
     let strength = steering.as_ref().map(|steering| steering.strength);
-    let need = prompt.len() + offset.len() + args.max_tokens;
+    let need = (prompt.len() + offset.len()).saturating_add(args.max_tokens);
     let mut engine = args.model.load(need).await?;
     let request = Request {
         prompt,

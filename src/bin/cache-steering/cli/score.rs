@@ -31,7 +31,7 @@ struct InputArgs {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "neither of the two was found")]
 enum Ids {
     List(Vec<u32>),
     Object { ids: Vec<u32> },
