@@ -21,16 +21,11 @@ enum Conversion {
 /// How the tensor is brought into one of the engine's formats, if it can be.
 fn conversion(name: WeightName, dtype: GgmlDType) -> Option<Conversion> {
     use GgmlDType as Type;
-    let is_norm = matches!(
-        name,
-        WeightName::OutputNorm
-            | WeightName::Layer(_, LayerWeight::AttentionNorm | LayerWeight::FfnNorm)
-    );
     Some(match dtype {
         Type::F32 => Conversion::Keep(WeightFormat::F32),
         // Formats of activations; candle cannot unpack them.
         Type::Q8_1 | Type::Q8K => return None,
-        _ if is_norm => Conversion::Unpack(WeightFormat::F32),
+        _ if name.is_norm() => Conversion::Unpack(WeightFormat::F32),
         Type::F16 => Conversion::Keep(WeightFormat::F16),
         Type::Q8_0 => Conversion::Keep(WeightFormat::Q8_0),
         Type::Q4_0 => Conversion::Keep(WeightFormat::Q4_0),

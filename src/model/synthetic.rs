@@ -93,29 +93,24 @@ fn tensor(
     let per_input = 1.0 / (cols as f32).sqrt();
     let per_layer = 1.0 / (2.0 * config.n_layers as f32).sqrt();
     let (mean, deviation) = match name {
-        WeightName::OutputNorm
-        | WeightName::Layer(_, LayerWeight::AttentionNorm | LayerWeight::FfnNorm) => (1.0, 0.1),
+        _ if name.is_norm() => (1.0, 0.1),
         WeightName::Embedding | WeightName::Output => (0.0, 2.0 * per_input),
         WeightName::Layer(_, LayerWeight::AttentionOutput | LayerWeight::Down) => {
             (0.0, per_input * per_layer)
         }
-        WeightName::Layer(..) => (0.0, per_input),
+        _ => (0.0, per_input),
     };
-    let is_norm = rows == 1;
-    let dtype = match format {
-        _ if is_norm => GgmlDType::F32,
-        WeightFormat::Q8_0 => GgmlDType::Q8_0,
-        WeightFormat::Q4_0 => GgmlDType::Q4_0,
-        WeightFormat::Q4_1 => GgmlDType::Q4_1,
-        WeightFormat::F16 => GgmlDType::F16,
-        WeightFormat::F32 => GgmlDType::F32,
+    let dtype = if name.is_norm() {
+        GgmlDType::F32
+    } else {
+        format.dtype()
     };
     // A uniform distribution reaches the square root of 3 times its deviation.
     let reach = deviation * 3f32.sqrt();
     let values: Vec<f32> = (0..rows * cols)
         .map(|_| mean + reach * random.next())
         .collect();
-    let tensor = if is_norm {
+    let tensor = if name.is_norm() {
         Tensor::from_vec(values, cols, &Device::Cpu)?
     } else {
         Tensor::from_vec(values, (rows, cols), &Device::Cpu)?

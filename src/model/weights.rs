@@ -37,6 +37,17 @@ impl WeightFormat {
         }
     }
 
+    /// The same format as candle's type.
+    pub fn dtype(self) -> GgmlDType {
+        match self {
+            Self::Q8_0 => GgmlDType::Q8_0,
+            Self::Q4_0 => GgmlDType::Q4_0,
+            Self::Q4_1 => GgmlDType::Q4_1,
+            Self::F16 => GgmlDType::F16,
+            Self::F32 => GgmlDType::F32,
+        }
+    }
+
     /// The name as GGML writes it, in lower case.
     pub fn name(self) -> &'static str {
         match self {
@@ -141,6 +152,15 @@ impl WeightName {
         Some(Self::Layer(layer.parse().ok()?, weight))
     }
 
+    /// Whether this is the scale of an RMSNorm: a single row.
+    pub fn is_norm(self) -> bool {
+        use LayerWeight::{AttentionNorm, FfnNorm};
+        matches!(
+            self,
+            Self::OutputNorm | Self::Layer(_, AttentionNorm | FfnNorm)
+        )
+    }
+
     /// Rows and columns for a model of these sizes; a norm's scale is one row.
     pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
         let c = config;
@@ -199,13 +219,7 @@ impl WeightMatrix {
     /// # Errors
     /// As [`WeightMatrix::dequantize`].
     pub fn to_qtensor(&self) -> Result<QTensor> {
-        let dtype = match self.format {
-            WeightFormat::Q8_0 => GgmlDType::Q8_0,
-            WeightFormat::Q4_0 => GgmlDType::Q4_0,
-            WeightFormat::Q4_1 => GgmlDType::Q4_1,
-            WeightFormat::F16 => GgmlDType::F16,
-            WeightFormat::F32 => GgmlDType::F32,
-        };
+        let dtype = self.format.dtype();
         let storage = QStorage::from_data(self.data.as_slice().into(), &Device::Cpu, dtype)?;
         Ok(QTensor::new(storage, (self.rows, self.cols))?)
     }

@@ -58,16 +58,12 @@ fn take<T>(weights: &mut HashMap<WeightName, T>, name: WeightName) -> Result<T> 
 
 impl BackendBuilder for CpuBuilder {
     fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
-        match name {
-            WeightName::OutputNorm
-            | WeightName::Layer(_, LayerWeight::AttentionNorm | LayerWeight::FfnNorm) => {
-                let scale = bytemuck::pod_collect_to_vec(&matrix.data);
-                self.norms.insert(name, scale);
-            }
-            _ => {
-                let matrix = Matrix::new(matrix, self.precision)?;
-                self.matrices.insert(name, matrix);
-            }
+        if name.is_norm() {
+            let scale = bytemuck::pod_collect_to_vec(&matrix.data);
+            self.norms.insert(name, scale);
+        } else {
+            let matrix = Matrix::new(matrix, self.precision)?;
+            self.matrices.insert(name, matrix);
         }
         Ok(())
     }

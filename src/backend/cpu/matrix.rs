@@ -9,7 +9,7 @@ use super::CpuPrecision;
 use crate::Result;
 use crate::model::weights::{BLOCK, WeightFormat, WeightMatrix};
 use candle_core::quantized::k_quants::{BlockQ8_0, GgmlType};
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
+use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{Device, Storage, Tensor};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -132,13 +132,7 @@ fn dot_products<T: GgmlType<VecDotType = T>>(
 
 /// Some rows of a matrix of any format as floats.
 fn unpack(matrix: &WeightMatrix, rows: Range<usize>) -> Result<Tensor> {
-    let dtype = match matrix.format {
-        WeightFormat::Q8_0 => GgmlDType::Q8_0,
-        WeightFormat::Q4_0 => GgmlDType::Q4_0,
-        WeightFormat::Q4_1 => GgmlDType::Q4_1,
-        WeightFormat::F16 => GgmlDType::F16,
-        WeightFormat::F32 => GgmlDType::F32,
-    };
+    let dtype = matrix.format.dtype();
     let row_bytes = matrix.cols / BLOCK * matrix.format.block_bytes();
     let shape = (rows.len(), matrix.cols);
     let data = &matrix.data[rows.start * row_bytes..rows.end * row_bytes];

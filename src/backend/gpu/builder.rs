@@ -78,8 +78,7 @@ fn missing(name: WeightName) -> Error {
 
 impl BackendBuilder for GpuBuilder {
     fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
-        use LayerWeight::{AttentionNorm, FfnNorm};
-        if let WeightName::OutputNorm | WeightName::Layer(_, AttentionNorm | FfnNorm) = name {
+        if name.is_norm() {
             let norm = self.device.storage_with(&name.gguf_name(), &matrix.data)?;
             self.norms.insert(name, norm);
             return self.device.check();
