@@ -131,6 +131,11 @@ pub trait Backend {
     /// # Errors
     /// As [`Backend::forward`].
     async fn finish(&mut self) -> Result<()>;
+
+    /// The graphics device that this runs on, if it does: for counts and times.
+    fn gpu(&self) -> Option<&gpu::GpuDevice> {
+        None
+    }
 }
 
 /// Takes a model's weights one at a time, in any order, and becomes a [`Backend`].

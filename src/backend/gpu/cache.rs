@@ -7,6 +7,7 @@
 
 use super::device::GpuDevice;
 use super::kernels::Kernels;
+use super::profile::Recorder;
 use super::stages::{Stage, Variant};
 use crate::Result;
 use crate::backend::{CacheSize, Slot};
@@ -77,7 +78,7 @@ impl GpuCache {
         &self,
         device: &GpuDevice,
         kernels: &mut Kernels,
-        pass: &mut wgpu::ComputePass,
+        recorder: &mut Recorder,
         [from, to, len]: [usize; 3],
     ) {
         let lanes = device.uniform("copy_lane", 16);
@@ -88,7 +89,7 @@ impl GpuCache {
         let bound = [&lanes, &self.keys, &self.values].map(|b| b.as_entire_binding());
         let bind_group = kernels.bind(Stage::CopyLane, &bound);
         let grid = [len * self.kv_width / 4, self.n_layers];
-        kernels.dispatch(pass, Variant::plain(Stage::CopyLane), &bind_group, grid);
+        kernels.dispatch(recorder, Variant::plain(Stage::CopyLane), &bind_group, grid);
     }
 
     /// Records the addition of `delta` to a slot: one dispatch for all layers, keys and values.
@@ -96,7 +97,7 @@ impl GpuCache {
         &self,
         device: &GpuDevice,
         kernels: &mut Kernels,
-        pass: &mut wgpu::ComputePass,
+        recorder: &mut Recorder,
         [lane, position]: [usize; 2],
         delta: &Slot,
     ) -> Result<()> {
@@ -117,7 +118,12 @@ impl GpuCache {
         ];
         let bind_group = kernels.bind(Stage::AddToSlot, &buffers.map(|b| b.as_entire_binding()));
         let grid = [self.n_layers * self.kv_width / 4, 1];
-        kernels.dispatch(pass, Variant::plain(Stage::AddToSlot), &bind_group, grid);
+        kernels.dispatch(
+            recorder,
+            Variant::plain(Stage::AddToSlot),
+            &bind_group,
+            grid,
+        );
         Ok(())
     }
 
@@ -146,7 +152,7 @@ impl GpuCache {
             }
         }
         device.queue.submit([encoder.finish()]);
-        let mut keys = device.read(&staging, 2 * half).await?;
+        let mut keys: Vec<f32> = device.read(&staging, 2 * half).await?;
         let values = keys.split_off(keys.len() / 2);
         Ok(Slot { keys, values })
     }

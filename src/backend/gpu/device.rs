@@ -1,7 +1,10 @@
 //! The connection to a graphics adapter, and what it reports when something goes wrong.
 
+use super::profile::Profiler;
 use crate::{Error, Result};
 use futures_channel::oneshot;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 /// What an adapter says of itself.
@@ -20,6 +23,7 @@ pub struct GpuDevice {
     pub(super) queue: wgpu::Queue,
     info: AdapterInfo,
     fault: Arc<Mutex<Option<Fault>>>,
+    pub(super) profiler: Rc<RefCell<Profiler>>,
 }
 
 /// What the driver reported outside of any call of ours.
@@ -54,6 +58,8 @@ impl GpuDevice {
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("cache-steering"),
                 required_limits: adapter.limits(),
+                // Used by benchmarks alone.
+                required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
                 ..Default::default()
             })
             .await
@@ -89,6 +95,7 @@ impl GpuDevice {
             queue,
             info,
             fault,
+            profiler: Rc::default(),
         })
     }
 
@@ -172,7 +179,11 @@ impl GpuDevice {
 
     /// Reads the first `size` bytes of `staging`, a buffer made for mapping, after all work that
     /// was submitted so far.
-    pub(super) async fn read(&self, staging: &wgpu::Buffer, size: u64) -> Result<Vec<f32>> {
+    pub(super) async fn read<T: bytemuck::Pod>(
+        &self,
+        staging: &wgpu::Buffer,
+        size: u64,
+    ) -> Result<Vec<T>> {
         let (sender, mapped) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, ..size, move |result| {
             let _ = sender.send(result);

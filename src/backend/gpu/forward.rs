@@ -178,7 +178,7 @@ impl ForwardPass {
         device: &GpuDevice,
         rows: &[Row],
         logits: bool,
-    ) -> wgpu::CommandEncoder {
+    ) -> wgpu::CommandBuffer {
         let mut words = [[0u32; 4]; MAX_ROWS + 1];
         for (to, row) in words.iter_mut().zip(rows) {
             *to = [row.token, row.lane, row.position, 0];
@@ -188,8 +188,7 @@ impl ForwardPass {
             .queue
             .write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
 
-        let mut encoder = device.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
+        let mut recorder = device.record();
         for step in self.steps.iter().chain(logits.then_some(&self.head)) {
             let variant = match step.matrix {
                 Some(matrix) if step.stage.multiplies() => {
@@ -202,14 +201,14 @@ impl ForwardPass {
             };
             let grid = [step.width, rows.len().div_ceil(variant.tile)];
             self.kernels
-                .dispatch(&mut pass, variant, &step.bind_group, grid);
+                .dispatch(&mut recorder, variant, &step.bind_group, grid);
         }
-        drop(pass);
         if logits {
             let bytes = self.logits_bytes(rows.len());
+            let encoder = recorder.encoder();
             encoder.copy_buffer_to_buffer(&self.logits, 0, &self.staging, 0, bytes);
         }
-        encoder
+        recorder.finish()
     }
 
     /// Reads the logits of the first `rows` rows of the last pass: `[rows, vocab_size]`.
