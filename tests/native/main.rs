@@ -5,6 +5,7 @@
 mod backends;
 mod cli;
 mod cpu;
+mod decode;
 mod faults;
 mod golden;
 mod loading;
