@@ -128,31 +128,38 @@ impl Group {
         }
         if self.first {
             told.say("the stages").await?;
-            look_inside(&mut engine, context, report).await?;
+            let seconds = step * PROFILED_STEPS as f64;
+            let late = clock.elapsed().as_secs_f64() + seconds > until.as_secs_f64();
+            let steps = if late { 1 } else { PROFILED_STEPS };
+            look_inside(&mut engine, context, steps, report).await?;
         }
         Ok(())
     }
 }
 
 /// Counts and times the dispatches of a decode step.
-async fn look_inside(engine: &mut Engine, context: usize, report: &mut Report) -> Result<()> {
+async fn look_inside(
+    engine: &mut Engine,
+    context: usize,
+    steps: usize,
+    report: &mut Report,
+) -> Result<()> {
     let Some(before) = engine.gpu().map(|device| device.dispatches()) else {
         return Ok(());
     };
     let timed = engine
         .gpu()
         .is_some_and(|device| device.start_stage_times());
-    decode::steps(engine, context, 1, PROFILED_STEPS).await?;
+    decode::steps(engine, context, 1, steps).await?;
     let Some(device) = engine.gpu() else {
         return Ok(());
     };
-    let steps = PROFILED_STEPS as f64;
-    report.dispatches_per_step = Some((device.dispatches() - before) as f64 / steps);
+    report.dispatches_per_step = Some((device.dispatches() - before) as f64 / steps as f64);
     if timed {
         report.stages = device.stage_times().await?;
         for stage in &mut report.stages {
-            stage.us /= steps;
-            stage.dispatches /= PROFILED_STEPS as u32;
+            stage.us /= steps as f64;
+            stage.dispatches /= steps as u32;
         }
     }
     Ok(())
