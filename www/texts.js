@@ -121,10 +121,9 @@ export const texts = {
     /** @param {BenchmarkReport} report */
     done: ({ decode: [one] }) => `Done. This device writes ${format.rate(one.tokensPerSecond)} tokens per second.`,
     /** @param {BenchmarkReport} report */
-    caption: ({ model, device, seconds }) => [
+    caption: ({ model, seconds }) => [
       `${model.layers === 30 ? 'The shape of SmolLM2-135M' : `${model.layers} of the 30 layers of SmolLM2-135M, because memory is short`}`,
       `${model.quant.toUpperCase()} weights made up`,
-      `on the ${device.backend === 'gpu' ? 'GPU' : 'CPU'}`,
       `in ${format.seconds(1000 * seconds)}`,
     ].join(', '),
     /** What was measured, the figure, and what it means. @param {BenchmarkReport} report @returns {[string, string, string][]} */
@@ -140,7 +139,7 @@ export const texts = {
       if (steering && one) {
         rows.push(['The steering write', format.microseconds(steering.writeUs.median), `once, beside ${format.milliseconds(one.ms.median)} for every token`]);
       }
-      rows.push([device.backend === 'gpu' ? 'Graphics adapter' : 'Processor', device.name, device.software ? 'computes in software' : '']);
+      rows.push(['Runs on', device.backend === 'gpu' ? 'GPU' : 'CPU', device.name + (device.software ? ', computes in software' : '')]);
       return rows;
     },
   },
