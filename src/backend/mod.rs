@@ -27,7 +27,7 @@ use crate::Result;
 use crate::generate::Sampling;
 use crate::model::weights::{WeightMatrix, WeightName};
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One token at one position of one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,7 @@ pub struct BackendInfo {
 }
 
 /// The two implementations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendKind {
     /// WGSL compute shaders through wgpu.

@@ -16,6 +16,7 @@ pub use score::Score;
 
 use crate::backend::choose::{BackendChoice, choose};
 use crate::backend::cpu::CpuPrecision;
+use crate::backend::gpu::GpuDevice;
 use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot, SlotAddress};
 use crate::model::Model;
 use crate::model::load::{ByteSource, LoadProgress, load};
@@ -361,6 +362,21 @@ impl Engine {
     /// As [`Backend::forward`].
     pub async fn finish(&mut self) -> Result<()> {
         self.backend.finish().await
+    }
+
+    /// The graphics device that the model runs on, if it does: for counts and times.
+    pub fn gpu(&self) -> Option<&GpuDevice> {
+        self.backend.gpu()
+    }
+
+    /// Takes `tokens` for what a lane holds, without computing them: what is in the cache there is
+    /// whatever was written before, or zeros. For timings at a long context.
+    pub(crate) fn pretend(&mut self, lane: usize, tokens: &[u32]) -> Result<()> {
+        *self.lane_mut(lane)? = Lane {
+            tokens: tokens.to_vec(),
+            steered: Steered::Nowhere,
+        };
+        Ok(())
     }
 
     /// The rows that append these parts to their lanes, after all checks.

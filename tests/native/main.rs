@@ -3,6 +3,7 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod backends;
+mod benchmark;
 mod cli;
 mod cpu;
 mod decode;
