@@ -40,7 +40,7 @@ impl Default for EngineOptions {
         Self {
             backend: BackendChoice::Auto,
             cpu_precision: if cfg!(target_arch = "wasm32") {
-                CpuPrecision::Int8
+                CpuPrecision::Quantized
             } else {
                 CpuPrecision::F32
             },

@@ -38,7 +38,7 @@ fn the_cpu_gives_the_golden_logits() {
     let (_, mut exact) = load_real(CpuPrecision::F32);
     let error = first_step_error(&mut *exact, &prompts);
     assert!(error < 5e-3, "F32 is off by {error}");
-    let (_, mut rounded) = load_real(CpuPrecision::Int8);
+    let (_, mut rounded) = load_real(CpuPrecision::Quantized);
     let error = first_step_error(&mut *rounded, &prompts[..4]);
     assert!((1e-3..1.0).contains(&error), "Int8 is off by {error}");
 }

@@ -22,14 +22,13 @@ pub(super) struct LayerCache {
 impl LayerCache {
     /// Where the values of one slot lie.
     pub fn slot(&self, lane: usize, position: usize) -> Range<usize> {
-        let start = (lane * self.capacity + position) * self.kv_width;
-        start..start + self.kv_width
+        self.range(lane, position..position + 1)
     }
 
-    /// Where the first `len` slots of a lane lie.
-    pub fn lane(&self, lane: usize, len: usize) -> Range<usize> {
-        let start = lane * self.capacity * self.kv_width;
-        start..start + len * self.kv_width
+    /// Where some positions of a lane lie.
+    pub fn range(&self, lane: usize, positions: Range<usize>) -> Range<usize> {
+        let slot = |position| (lane * self.capacity + position) * self.kv_width;
+        slot(positions.start)..slot(positions.end)
     }
 }
 
@@ -66,7 +65,7 @@ impl KvCache {
 
     pub fn copy_lane(&mut self, from: usize, to: usize, len: usize) {
         for layer in &mut self.layers {
-            let (source, target) = (layer.lane(from, len), layer.lane(to, len).start);
+            let (source, target) = (layer.range(from, 0..len), layer.range(to, 0..len).start);
             layer.keys.copy_within(source.clone(), target);
             layer.values.copy_within(source, target);
         }

@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const CPU: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::F32);
-const CPU_INT8: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::Int8);
+const CPU_INT8: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::Quantized);
 const GPU: EngineOptions = options(BackendChoice::Gpu, CpuPrecision::F32);
 
 const fn options(backend: BackendChoice, cpu_precision: CpuPrecision) -> EngineOptions {

@@ -39,7 +39,7 @@ enum Precision {
     /// Exact 32-bit arithmetic
     F32,
     /// 8-bit activations: what browsers use where they have no GPU
-    Int8,
+    Quantized,
 }
 
 impl ModelArgs {
@@ -58,7 +58,7 @@ impl ModelArgs {
             },
             cpu_precision: match self.precision {
                 Precision::F32 => CpuPrecision::F32,
-                Precision::Int8 => CpuPrecision::Int8,
+                Precision::Quantized => CpuPrecision::Quantized,
             },
             lanes: 1,
             capacity: Some(capacity.max(1)),
