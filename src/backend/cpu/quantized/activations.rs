@@ -35,6 +35,10 @@ impl Activations {
         self.blocks.len() / self.blocks_per_row
     }
 
+    pub fn blocks_per_row(&self) -> usize {
+        self.blocks_per_row
+    }
+
     pub fn row(&self, number: usize) -> &[ActivationBlock] {
         &self.blocks[number * self.blocks_per_row..][..self.blocks_per_row]
     }

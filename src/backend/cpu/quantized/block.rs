@@ -35,80 +35,93 @@ pub(super) struct Block<Q, M> {
 /// A block as 16-bit integers.
 #[derive(Clone, Copy)]
 pub(super) struct Unpacked {
-    pub scales: OfRows<f32x4>,
-    pub minima: OfRows<f32x4>,
-    pub quants: [OfRows<i16x8>; PAIRS],
+    scales: OfRows<f32x4>,
+    minima: Option<OfRows<f32x4>>,
+    quants: [OfRows<i16x8>; PAIRS],
 }
 
-/// What the kernel needs of a block.
-pub(super) trait PackedBlock: Copy {
-    /// Whether there are minima other than 0.
-    const HAS_MINIMA: bool;
+/// What can be multiplied with activations.
+pub(super) trait Factor: Copy {
+    fn scales(&self) -> OfRows<f32x4>;
 
-    /// Packs the bytes of a block of eight rows.
-    fn pack(rows: [&[u8]; PANEL]) -> Self;
-
-    fn scales_and_minima(&self) -> [OfRows<f32x4>; 2];
+    /// `None` where all are 0.
+    fn minima(&self) -> Option<OfRows<f32x4>>;
 
     /// The sums of the products of the integers.
     fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N];
+}
+
+/// What a matrix is stored as.
+pub(super) trait PackedBlock: Factor {
+    /// Packs the bytes of a block of eight rows.
+    fn pack(rows: [&[u8]; PANEL]) -> Self;
 
     fn unpack(&self) -> Unpacked;
 }
 
-impl<Q: Quants, M: Minima> PackedBlock for Block<Q, M> {
-    const HAS_MINIMA: bool = M::SOME;
-
-    fn pack(rows: [&[u8]; PANEL]) -> Self {
-        let bytes = size_of::<u16>();
-        Self {
-            scales: Halves::pack(rows),
-            minima: M::pack(rows.map(|row| &row[bytes..])),
-            quants: Q::pack(rows.map(|row| &row[row.len() - Q::BYTES..])),
-        }
+impl<Q: Quants, M: Minima> Factor for Block<Q, M> {
+    #[inline(always)]
+    fn scales(&self) -> OfRows<f32x4> {
+        self.scales.widen()
     }
 
     #[inline(always)]
-    fn scales_and_minima(&self) -> [OfRows<f32x4>; 2] {
-        let scales = self.scales.widen();
-        [scales, self.minima.values(scales)]
+    fn minima(&self) -> Option<OfRows<f32x4>> {
+        self.minima.values(self.scales)
     }
 
     #[inline(always)]
     fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
         self.quants.dot(x)
     }
+}
+
+impl<Q: Quants, M: Minima> PackedBlock for Block<Q, M> {
+    fn pack(rows: [&[u8]; PANEL]) -> Self {
+        Self {
+            scales: Halves::pack(rows),
+            minima: M::pack(rows.map(|row| &row[size_of::<u16>()..])),
+            quants: Q::pack(rows.map(|row| &row[row.len() - Q::BYTES..])),
+        }
+    }
 
     #[inline(always)]
     fn unpack(&self) -> Unpacked {
-        let [scales, minima] = self.scales_and_minima();
         Unpacked {
-            scales,
-            minima,
+            scales: self.scales(),
+            minima: self.minima(),
             quants: self.quants.unpack(),
         }
     }
 }
 
-impl Unpacked {
+impl Factor for Unpacked {
     #[inline(always)]
-    pub fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
+    fn scales(&self) -> OfRows<f32x4> {
+        self.scales
+    }
+
+    #[inline(always)]
+    fn minima(&self) -> Option<OfRows<f32x4>> {
+        self.minima
+    }
+
+    #[inline(always)]
+    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
         let mut sums = [[i32x4::ZERO; 2]; N];
-        for (pair, [first, second]) in self.quants.iter().enumerate() {
-            for (sums, x) in sums.iter_mut().zip(x) {
-                let x = in_every_lane(x.pairs[pair]);
-                sums[0] += first.dot(x);
-                sums[1] += second.dot(x);
-            }
+        for pair in 0..PAIRS {
+            add_products(&mut sums, self.quants[pair], x, pair);
         }
         sums
     }
+}
 
+impl Unpacked {
     /// The weights of one row.
     pub fn row(&self, number: usize, out: &mut [f32]) {
         let (half, lane) = (number / 4, number % 4);
         let scale = self.scales[half].as_array()[lane];
-        let minimum = self.minima[half].as_array()[lane];
+        let minimum = self.minima.map_or(0.0, |m| m[half].as_array()[lane]);
         for (quants, out) in self.quants.iter().zip(out.chunks_exact_mut(2)) {
             let quants = quants[half].as_array();
             for (quant, out) in quants[2 * lane..].iter().zip(out) {
@@ -152,14 +165,11 @@ impl Quants for Bytes {
     #[inline(always)]
     fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
         let mut sums = [[i32x4::ZERO; 2]; N];
-        for (vector, &[first, second]) in self.0.iter().enumerate() {
-            let (first, second) = (Self::pairs(first), Self::pairs(second));
-            for (sums, x) in sums.iter_mut().zip(x) {
-                for pair in 0..2 {
-                    let x = in_every_lane(x.pairs[2 * vector + pair]);
-                    sums[0] += first[pair].dot(x);
-                    sums[1] += second[pair].dot(x);
-                }
+        for vector in 0..PAIRS / 2 {
+            let [first, second] = self.0[vector].map(Self::pairs);
+            for pair in 0..2 {
+                let quants = [first[pair], second[pair]];
+                add_products(&mut sums, quants, x, 2 * vector + pair);
             }
         }
         sums
@@ -177,15 +187,16 @@ impl Quants for Bytes {
 pub(super) struct Nibbles([OfRows<i16x8>; PAIRS / 4]);
 
 impl Nibbles {
-    /// The four pairs of one vector, the first three still in their place: times 1, 16, 256 and 1.
-    /// This saves two shifts; the sums are shifted in their stead.
+    /// The four pairs of one vector.
     #[inline(always)]
-    fn pairs_in_place(lanes: i16x8) -> [i16x8; 4] {
+    fn pairs(lanes: i16x8) -> [i16x8; 4] {
+        let low = i16x8::splat(0xf);
+        let top: u16x8 = cast::<_, u16x8>(lanes) >> 12;
         [
-            lanes & i16x8::splat(0xf),
-            lanes & i16x8::splat(0xf0),
-            lanes & i16x8::splat(0xf00),
-            cast(cast::<_, u16x8>(lanes) >> 12),
+            lanes & low,
+            (lanes >> 4) & low,
+            (lanes >> 8) & low,
+            cast(top),
         ]
     }
 }
@@ -207,37 +218,28 @@ impl Quants for Nibbles {
 
     #[inline(always)]
     fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
-        // Of the pairs that are times 1, 16 and 256. The last cannot overflow either: there are
-        // eight products of at most 15 x 256 x 32767.
-        let mut sums = [[[i32x4::ZERO; 3]; 2]; N];
-        for (vector, &[first, second]) in self.0.iter().enumerate() {
-            let (first, second) = (Self::pairs_in_place(first), Self::pairs_in_place(second));
-            for (sums, x) in sums.iter_mut().zip(x) {
-                for pair in 0..4 {
-                    let x = in_every_lane(x.pairs[4 * vector + pair]);
-                    sums[0][pair % 3] += first[pair].dot(x);
-                    sums[1][pair % 3] += second[pair].dot(x);
-                }
+        let mut sums = [[i32x4::ZERO; 2]; N];
+        for vector in 0..PAIRS / 4 {
+            let [first, second] = self.0[vector].map(Self::pairs);
+            for pair in 0..4 {
+                let quants = [first[pair], second[pair]];
+                add_products(&mut sums, quants, x, 4 * vector + pair);
             }
         }
-        sums.map(|sums| sums.map(|[ones, sixteens, others]| ones + (sixteens >> 4) + (others >> 8)))
+        sums
     }
 
     #[inline(always)]
     fn unpack(&self) -> [OfRows<i16x8>; PAIRS] {
-        array::from_fn(|pair| {
-            let shift = 4 * (pair % 4) as i32;
-            self.0[pair / 4].map(|lanes| (lanes >> shift) & i16x8::splat(0xf))
-        })
+        array::from_fn(|pair| self.0[pair / 4].map(|lanes| Self::pairs(lanes)[pair % 4]))
     }
 }
 
 /// What is added to `scale * quant`.
 pub(super) trait Minima: Copy {
-    const SOME: bool;
     /// From what follows the scale in the bytes of each row.
     fn pack(rows: [&[u8]; PANEL]) -> Self;
-    fn values(&self, scales: OfRows<f32x4>) -> OfRows<f32x4>;
+    fn values(&self, scales: Halves) -> Option<OfRows<f32x4>>;
 }
 
 /// Nothing is added.
@@ -245,15 +247,13 @@ pub(super) trait Minima: Copy {
 pub(super) struct Zero;
 
 impl Minima for Zero {
-    const SOME: bool = false;
-
     fn pack(_: [&[u8]; PANEL]) -> Self {
         Self
     }
 
     #[inline(always)]
-    fn values(&self, _: OfRows<f32x4>) -> OfRows<f32x4> {
-        [f32x4::ZERO; 2]
+    fn values(&self, _: Halves) -> Option<OfRows<f32x4>> {
+        None
     }
 }
 
@@ -262,15 +262,13 @@ impl Minima for Zero {
 pub(super) struct MinusEight;
 
 impl Minima for MinusEight {
-    const SOME: bool = true;
-
     fn pack(_: [&[u8]; PANEL]) -> Self {
         Self
     }
 
     #[inline(always)]
-    fn values(&self, scales: OfRows<f32x4>) -> OfRows<f32x4> {
-        scales.map(|scales| scales * f32x4::splat(-8.0))
+    fn values(&self, scales: Halves) -> Option<OfRows<f32x4>> {
+        Some(scales.widen().map(|scales| scales * f32x4::splat(-8.0)))
     }
 }
 
@@ -302,15 +300,13 @@ impl Halves {
 }
 
 impl Minima for Halves {
-    const SOME: bool = true;
-
     fn pack(rows: [&[u8]; PANEL]) -> Self {
         Self::pack(rows)
     }
 
     #[inline(always)]
-    fn values(&self, _: OfRows<f32x4>) -> OfRows<f32x4> {
-        self.widen()
+    fn values(&self, _: Halves) -> Option<OfRows<f32x4>> {
+        Some(self.widen())
     }
 }
 
@@ -325,7 +321,17 @@ fn lanes<const N: usize>(lane: impl Fn(usize, usize, usize) -> i16) -> [OfRows<i
     })
 }
 
+/// Adds the products of two columns with a pair of activations, for each of N rows of them.
 #[inline(always)]
-fn in_every_lane(pair: [i16; 2]) -> i16x8 {
-    cast(i32x4::splat(cast(pair)))
+fn add_products<const N: usize>(
+    sums: &mut [OfRows<i32x4>; N],
+    [first, second]: OfRows<i16x8>,
+    x: [&ActivationBlock; N],
+    pair: usize,
+) {
+    for row in 0..N {
+        let in_every_lane = i32x4::splat(cast(x[row].pairs[pair]));
+        sums[row][0] += first.dot(cast(in_every_lane));
+        sums[row][1] += second.dot(cast(in_every_lane));
+    }
 }
