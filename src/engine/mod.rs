@@ -34,8 +34,8 @@ pub struct EngineOptions {
 }
 
 impl Default for EngineOptions {
-    /// Two lanes, for a plain and a steered answer. On the CPU, exact arithmetic natively, and
-    /// 8-bit activations in a browser, where WebAssembly's SIMD makes them much faster.
+    /// Two lanes, for a plain and a steered answer. On the CPU, 32-bit floats natively, as a
+    /// reference, and quantized weights in a browser.
     fn default() -> Self {
         Self {
             backend: BackendChoice::Auto,

@@ -98,9 +98,13 @@ impl Chunk<'_> {
         let positions = self.keys.len() / self.kv_width;
         let weights = &mut weights[..positions.div_ceil(4)];
         self.scores(query, weights);
-        let max = weights.as_flattened()[..positions]
+        let max = weights
             .iter()
-            .fold(state.max, |a, &b| a.max(b));
+            .fold(f32x4::splat(state.max), |max, &weights| {
+                max.fast_max(f32x4::new(weights))
+            });
+        let [a, b, c, d] = max.to_array();
+        let max = larger(larger(a, b), larger(c, d));
         let mut sum = f32x4::ZERO;
         for weights in weights.iter_mut() {
             let weight = exp(f32x4::new(*weights) - f32x4::splat(max));
@@ -120,22 +124,13 @@ impl Chunk<'_> {
     /// The products with the keys, four at a time; those beyond the last position are the least
     /// that there is, which gives them no weight.
     fn scores(&self, query: &[f32], scores: &mut [[f32; 4]]) {
-        let query = fours(query);
         let positions = self.keys.len() / self.kv_width;
         for (number, scores) in scores.iter_mut().enumerate() {
-            let keys: [&[[f32; 4]]; 4] = array::from_fn(|i| {
+            let keys = array::from_fn(|i| {
                 let position = (4 * number + i).min(positions - 1);
-                &fours(&self.keys[position * self.kv_width + self.first..])[..query.len()]
+                &self.keys[position * self.kv_width + self.first..][..query.len()]
             });
-            let mut sums = [f32x4::ZERO; 4];
-            for (i, query) in query.iter().enumerate() {
-                let query = f32x4::new(*query);
-                for (sum, key) in sums.iter_mut().zip(keys) {
-                    *sum += query * f32x4::new(key[i]);
-                }
-            }
-            let [a, b, c, d] = f32x4::transpose(sums);
-            *scores = ((a + b) + (c + d)).to_array();
+            *scores = dot_products(query, keys);
         }
         scores.as_flattened_mut()[positions..].fill(f32::MIN);
     }
@@ -163,6 +158,42 @@ impl Chunk<'_> {
         }
         *out = sums.map(f32x4::to_array);
     }
+}
+
+/// Every product is added up in two sums: one would have each addition wait for the last.
+fn dot_products(a: &[f32], b: [&[f32]; 4]) -> [f32; 4] {
+    let mut sums = [[f32x4::ZERO; 2]; 4];
+    let (segments, rest) = fours(a).as_chunks::<SEGMENT>();
+    let b = b.map(|b| fours(b).as_chunks::<SEGMENT>());
+    for (i, a) in segments.iter().enumerate() {
+        add_products(&mut sums, a, b.map(|(segments, _)| &segments[i]));
+    }
+    for (i, a) in rest.iter().enumerate() {
+        add_products(
+            &mut sums,
+            &[*a],
+            b.map(|(_, rest)| array::from_ref(&rest[i])),
+        );
+    }
+    sums.map(|[even, odd]| (even + odd).reduce_add())
+}
+
+#[inline(always)]
+fn add_products<const N: usize>(
+    sums: &mut [[f32x4; 2]; 4],
+    a: &[[f32; 4]; N],
+    b: [&[[f32; 4]; N]; 4],
+) {
+    for i in 0..N {
+        for (sums, b) in sums.iter_mut().zip(b) {
+            sums[i % 2] += f32x4::new(a[i]) * f32x4::new(b[i]);
+        }
+    }
+}
+
+/// Of two numbers. The standard library's, which also knows NaN, is a call in WebAssembly.
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b { a } else { b }
 }
 
 fn multiply(x: &mut [f32], factor: f32) {

@@ -1,11 +1,9 @@
-//! The forward pass on the CPU: candle multiplies the matrices, plain Rust does the rest.
+//! The forward pass on the CPU, one stage a file, with the names of [the stage table](super).
 //!
-//! It is written to be read from top to bottom, one stage a file, with the names of
-//! [the stage table](super). In tests it is the reference for the GPU; for visitors whose browser
-//! has no real GPU it is what runs.
-//!
-//! One thread does all of it, except that candle's general matrix product for long prompts takes
-//! as many as `RAYON_NUM_THREADS` says, or the processor has; in a browser there is one.
+//! Matrices are multiplied in one of two ways ([`CpuPrecision`]): as floats by candle, which is the
+//! reference for everything else, or in `quantized`, which is what runs for visitors whose browser
+//! has no real GPU. One thread does all of it, except that candle's matrix product for long
+//! prompts takes as many as `RAYON_NUM_THREADS` says, or the processor has.
 
 mod attention;
 mod builder;
