@@ -19,20 +19,24 @@
 //! Products in units of 10^9 per second, of one thread in Chromium 156 on an EPYC (Zen 4), each the
 //! best of 20 runs, of a matrix of 1536 x 576 that stays in the cache:
 //!
-//! | | 1 row | 2 rows | 60 rows |
-//! |---|---|---|---|
-//! | 4-bit weights | 20 | 22 | 31 |
-//! | 8-bit weights | 20 | 29 | |
+//! | | 1 row | 2 rows | 4 rows | 60 rows |
+//! |---|---|---|---|---|
+//! | 4-bit weights | 20 | 27 | 28 | 31 |
+//! | 8-bit weights | 20 | 31 | 31 | 32 |
 //!
 //! - Floats in a prefill (weights unpacked to f32, multiply and add): 22.
 //! - Relaxed SIMD, which would need a second build of the module: `relaxed_madd` on floats 27, and
 //!   `i32x4.relaxed_dot_i8x16_i7x16_add_s` with activations in 8 bits 22 for one row and 28 for 60:
 //!   no faster, and less precise. (V8 makes one instruction of the latter only on processors with
 //!   AVX-VNNI.)
-//! - Tiles of 4 rows by 8 weights are best; 2, 5, 6 and 8 rows give 28, 24, 29 and 26, and 2 by 16
-//!   34, 3 by 16 27.
+//! - Nibbles multiplied where they are in their lane, with the sums shifted instead: 22 for one row
+//!   and as much for two, which then need more sums than there are registers.
+//! - Tiles of 4 rows by 8 weights are best: 2, 5, 6 and 8 rows give 28, 24, 29 and 26, and 3 by 16
+//!   27; 2 by 16 gives 34, but would need another layout than decoding. Weights of a prefill
+//!   unpacked anew for every tile: 25.
 //! - The same loops on arrays, left to the compiler to vectorise: 2 to 5, natively and in
-//!   WebAssembly.
+//!   WebAssembly. Loops unrolled by hand, and addresses folded into loads (`wasm-opt
+//!   --optimize-added-constants`): no gain.
 
 mod activations;
 mod block;
