@@ -50,9 +50,12 @@ pub(super) fn attention(
                     first: kv_head * size,
                 };
                 let first = number * config.n_heads + kv_head * group;
-                for query in first..first + group {
-                    let part = query * size..(query + 1) * size;
-                    chunk.attend(&queries[part.clone()], &mut states[query], &mut out[part]);
+                let heads = first..first + group;
+                let floats = first * size..(first + group) * size;
+                let queries = queries[floats.clone()].chunks_exact(size);
+                let outs = out[floats].chunks_exact_mut(size);
+                for ((query, state), out) in queries.zip(&mut states[heads]).zip(outs) {
+                    chunk.attend(query, state, out);
                 }
             }
         }

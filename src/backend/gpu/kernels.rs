@@ -1,6 +1,7 @@
 //! The compute pipelines of a model, each compiled when it is first used.
 
 use super::device::GpuDevice;
+use super::profile::Recorder;
 use super::stages::Binding::{Read, Uniform, Write};
 use super::stages::{Stage, Variant};
 use crate::backend::CacheSize;
@@ -47,12 +48,13 @@ impl Kernels {
     /// Records one dispatch over `grid`, counted as the stage's source says.
     pub fn dispatch(
         &mut self,
-        pass: &mut wgpu::ComputePass,
+        recorder: &mut Recorder,
         variant: Variant,
         bind_group: &wgpu::BindGroup,
         grid: [usize; 2],
     ) {
         let [x, y] = grid.map(|n| n as u32);
+        let pass = recorder.pass(variant.stage.name());
         pass.set_pipeline(self.pipeline(variant));
         pass.set_bind_group(0, bind_group, &[]);
         pass.dispatch_workgroups(x.div_ceil(variant.stage.items_per_workgroup()), y, 1);

@@ -8,24 +8,37 @@
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
+//! | `decode` | decoding without the CPU: sampling on the GPU, steps submitted ahead |
+//! | `pace` | how far ahead |
 //! | `builder` | from a stream of weights to a backend |
+//! | `profile` | records dispatches, counts them, and times them for benchmarks |
 
 mod builder;
 mod cache;
+mod decode;
 mod device;
 mod forward;
 mod kernels;
+mod pace;
+mod profile;
 mod stages;
 mod weights;
 
 pub use builder::GpuBuilder;
 pub use device::{AdapterInfo, GpuDevice};
+pub use profile::StageTime;
 
-use super::{Backend, BackendInfo, BackendKind, CacheSize, Row, Slot};
+use super::{
+    Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress,
+};
 use crate::Result;
 use async_trait::async_trait;
 use cache::GpuCache;
+use decode::Decoder;
+use device::Fence;
 use forward::ForwardPass;
+use profile::Recorder;
+use std::collections::VecDeque;
 
 /// A model and its KV cache in GPU memory.
 pub struct GpuBackend {
@@ -33,10 +46,17 @@ pub struct GpuBackend {
     device: GpuDevice,
     cache: GpuCache,
     forward: ForwardPass,
+    decoder: Decoder,
+    /// Batches of a prefill that the GPU may not have done yet.
+    submitted: VecDeque<Fence>,
 }
 
+/// Batches that are submitted before the first of them is waited for: enough that the GPU always
+/// has one, few enough that a prefill can be stopped soon.
+const BATCHES_AHEAD: usize = 2;
+
 impl GpuBackend {
-    fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass) -> Self {
+    fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass, decoder: Decoder) -> Self {
         Self {
             info: BackendInfo {
                 kind: BackendKind::Gpu,
@@ -47,22 +67,27 @@ impl GpuBackend {
             device,
             cache,
             forward,
+            decoder,
+            submitted: VecDeque::new(),
         }
     }
 
-    /// Records cache operations in a compute pass and submits them.
+    /// Records the forward pass over `rows`.
+    fn record(&mut self, rows: &[Row], logits: bool) -> Recorder {
+        self.forward.write_batch(&self.device, rows);
+        let mut recorder = self.device.record();
+        self.forward.record(&mut recorder, rows.len(), logits);
+        recorder
+    }
+
+    /// Records cache operations and submits them.
     fn operate(
         &mut self,
-        record: impl FnOnce(&mut Self, &mut wgpu::ComputePass) -> Result<()>,
+        record: impl FnOnce(&mut Self, &mut Recorder) -> Result<()>,
     ) -> Result<()> {
-        let mut encoder = self
-            .device
-            .device
-            .create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        record(self, &mut pass)?;
-        drop(pass);
-        self.device.queue.submit([encoder.finish()]);
+        let mut recorder = self.device.record();
+        record(self, &mut recorder)?;
+        self.device.queue.submit([recorder.finish()]);
         self.device.check()
     }
 }
@@ -78,31 +103,48 @@ impl Backend for GpuBackend {
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
-        let encoder = self.forward.record(&self.device, rows, false);
-        self.device.queue.submit([encoder.finish()]);
-        self.device.check()
+        let recorder = self.record(rows, false);
+        self.submitted
+            .push_back(self.device.submit(recorder.finish()));
+        if self.submitted.len() > BATCHES_AHEAD
+            && let Some(fence) = self.submitted.pop_front()
+        {
+            fence.wait(&self.device).await?;
+        }
+        Ok(())
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let encoder = self.forward.record(&self.device, rows, true);
-        self.device.queue.submit([encoder.finish()]);
-        self.forward.read_logits(&self.device, rows.len()).await
+        let recorder = self.record(rows, true);
+        self.forward
+            .read_logits(&self.device, recorder, rows.len())
+            .await
     }
 
-    fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()> {
-        self.operate(|this, pass| {
+    fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
+        self.decoder.start(&self.device, &self.forward, lanes, end)
+    }
+
+    async fn next_step(&mut self) -> Result<Vec<LaneToken>> {
+        self.decoder
+            .next_step(&self.device, &mut self.forward)
+            .await
+    }
+
+    fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) -> Result<()> {
+        self.operate(|this, recorder| {
             let kernels = &mut this.forward.kernels;
             this.cache
-                .copy_lane(&this.device, kernels, pass, [from, to, len]);
+                .copy_slots(&this.device, kernels, recorder, [from, to], len);
             Ok(())
         })
     }
 
     fn add_to_slot(&mut self, lane: usize, position: usize, delta: &Slot) -> Result<()> {
-        self.operate(|this, pass| {
+        self.operate(|this, recorder| {
             let kernels = &mut this.forward.kernels;
             this.cache
-                .add_to_slot(&this.device, kernels, pass, [lane, position], delta)
+                .add_to_slot(&this.device, kernels, recorder, [lane, position], delta)
         })
     }
 
@@ -111,6 +153,11 @@ impl Backend for GpuBackend {
     }
 
     async fn finish(&mut self) -> Result<()> {
+        self.submitted.clear();
         self.device.finish().await
+    }
+
+    fn gpu(&self) -> Option<&GpuDevice> {
+        Some(&self.device)
     }
 }
