@@ -36,7 +36,7 @@ use weights::Weights;
 
 /// Rows of one batch. A prefill of this many unpacks each weight once for all of them, which leaves
 /// unpacking 5 % of the time; more would only take longer to stop. A browser is slower and has
-/// someone waiting: on a phone, a batch of 32 can take half a second.
+/// someone waiting, on a phone maybe: here a batch of 32 takes a sixth of a second.
 const MAX_ROWS: usize = if cfg!(target_arch = "wasm32") {
     32
 } else {

@@ -15,8 +15,7 @@ pub(super) fn fours_mut(x: &mut [f32]) -> &mut [[f32; 4]] {
 }
 
 /// The exponential function to within 2 units in the last place, for finite numbers; those beyond
-/// -87 and 88 are taken for these. The standard library's takes a call a number, which made it a
-/// tenth of a decode step.
+/// -87 and 88 are taken for these. The standard library's takes a call a number.
 #[inline(always)]
 pub(super) fn exp(x: f32x4) -> f32x4 {
     // e^x = 2^n e^rest; what is near ln 2, with few bits, times n is exact.
