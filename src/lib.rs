@@ -12,7 +12,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`model`] | what a checkpoint is: GGUF stream, configuration, tokenizer, chat template, quantised weights |
-//! | [`backend`] | where it runs: one trait, [`backend::gpu`] (wgpu) and [`backend::cpu`] (candle) |
+//! | [`backend`] | where it runs: one trait, [`backend::gpu`] (wgpu) and [`backend::cpu`] |
 //! | [`engine`] | a model on a backend, with its lanes: the KV caches of several sequences |
 //! | [`steering`] | the vector file, contrastive pairs, extraction, and the write to the cache |
 //! | [`observer`] | progress of long work, and the way to stop it |

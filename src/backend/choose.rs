@@ -27,7 +27,7 @@ pub enum BackendChoice {
     Auto,
     /// wgpu on whatever adapter there is, or an error.
     Gpu,
-    /// candle.
+    /// The processor.
     Cpu,
 }
 

@@ -109,7 +109,7 @@ pub struct BackendInfo {
 pub enum BackendKind {
     /// WGSL compute shaders through wgpu.
     Gpu,
-    /// candle on one thread.
+    /// The processor.
     Cpu,
 }
 

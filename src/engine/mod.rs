@@ -42,13 +42,13 @@ pub struct EngineOptions {
 }
 
 impl Default for EngineOptions {
-    /// Two lanes, for a plain and a steered answer. On the CPU, exact arithmetic natively, and
-    /// 8-bit activations in a browser, where WebAssembly's SIMD makes them much faster.
+    /// Two lanes, for a plain and a steered answer. On the CPU, 32-bit floats natively, as a
+    /// reference, and quantized weights in a browser.
     fn default() -> Self {
         Self {
             backend: BackendChoice::Auto,
             cpu_precision: if cfg!(target_arch = "wasm32") {
-                CpuPrecision::Int8
+                CpuPrecision::Quantized
             } else {
                 CpuPrecision::F32
             },

@@ -76,10 +76,10 @@ impl Header {
                 found: String::from_utf8_lossy(&found).into_owned(),
             });
         }
-        if let Some(version) = bytes.get(4..8) {
-            if !matches!(version, [2 | 3, 0, 0, 0]) {
-                return Err(bad(format!("its version bytes are {version:?}")));
-            }
+        if let Some(version) = bytes.get(4..8)
+            && !matches!(version, [2 | 3, 0, 0, 0])
+        {
+            return Err(bad(format!("its version bytes are {version:?}")));
         }
         // candle divides by it.
         if has_zero_alignment(bytes) {

@@ -1,4 +1,4 @@
-//! The real model on the browser's WebGPU, against the golden numbers.
+//! The real model on the browser's WebGPU and on its CPU, against the golden numbers.
 
 use cache_steering::backend::BackendKind;
 use cache_steering::backend::choose::BackendChoice;
@@ -13,9 +13,6 @@ use web_sys::AbortController;
 /// The test page's server gives the files of the project's folder.
 const MODEL: &str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
 
-/// Tokens that are compared; a software adapter makes one or two a second.
-const TOKENS: usize = 3;
-
 fn ids(list: &Value) -> Vec<u32> {
     let list = list.as_array().expect("a list of ids");
     list.iter()
@@ -25,6 +22,17 @@ fn ids(list: &Value) -> Vec<u32> {
 
 #[wasm_bindgen_test]
 async fn the_gpu_gives_the_golden_tokens() {
+    // A software adapter makes one or two a second.
+    check(BackendChoice::Gpu, BackendKind::Gpu, 3).await;
+}
+
+/// With quantized weights, as visitors have it.
+#[wasm_bindgen_test]
+async fn the_cpu_gives_the_golden_tokens() {
+    check(BackendChoice::Cpu, BackendKind::Cpu, 32).await;
+}
+
+async fn check(backend: BackendChoice, kind: BackendKind, tokens: usize) {
     let controller = AbortController::new().expect("an AbortController");
     let mut source = match FetchSource::open(MODEL, None, controller.signal()).await {
         Err(Error::Fetch { reason, .. }) if reason.contains("404") => {
@@ -35,7 +43,7 @@ async fn the_gpu_gives_the_golden_tokens() {
         source => source.expect("the model's address answers"),
     };
     let options = EngineOptions {
-        backend: BackendChoice::Gpu,
+        backend,
         lanes: 1,
         capacity: Some(128),
         ..EngineOptions::default()
@@ -43,7 +51,7 @@ async fn the_gpu_gives_the_golden_tokens() {
     let mut engine = Engine::load(&mut source, &options, &mut |_| ControlFlow::Continue(()))
         .await
         .expect("the real model loads");
-    assert_eq!(engine.backend_info().kind, BackendKind::Gpu);
+    assert_eq!(engine.backend_info().kind, kind);
 
     let golden: Value = serde_json::from_str(include_str!("../golden/golden.json")).expect("JSON");
     let golden = &golden["prompts"][1];
@@ -55,7 +63,7 @@ async fn the_gpu_gives_the_golden_tokens() {
         .expect("a prefill");
 
     let mut input = last;
-    for (step, &expected) in ids(&golden["baseline"]["tokens"])[..TOKENS]
+    for (step, &expected) in ids(&golden["baseline"]["tokens"])[..tokens]
         .iter()
         .enumerate()
     {

@@ -1,10 +1,12 @@
 //! The CPU backend, called as a backend: golden logits, lanes, and the write to a slot.
 
-use crate::loading::{GoldenPrompt, golden, load_bytes, load_real, tiny};
+use crate::loading::{GoldenPrompt, cpu, go_on, golden, load_bytes, load_real, tiny};
 use cache_steering::Error;
 use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
 use cache_steering::backend::{Backend, CacheSize, Row, SlotAddress};
-use cache_steering::model::synthetic;
+use cache_steering::model::load::MemorySource;
+use cache_steering::model::weights::WeightFormat;
+use cache_steering::model::{load, synthetic};
 use pollster::block_on;
 
 pub fn rows(tokens: &[u32], lane: u32) -> Vec<Row> {
@@ -34,13 +36,11 @@ fn first_step_error(backend: &mut dyn Backend, prompts: &[GoldenPrompt]) -> f32 
 
 #[test]
 fn the_cpu_gives_the_golden_logits() {
-    let prompts = golden().prompts;
-    let (_, mut exact) = load_real(CpuPrecision::F32);
-    let error = first_step_error(&mut *exact, &prompts);
-    assert!(error < 5e-3, "F32 is off by {error}");
-    let (_, mut rounded) = load_real(CpuPrecision::Int8);
-    let error = first_step_error(&mut *rounded, &prompts[..4]);
-    assert!((1e-3..1.0).contains(&error), "Int8 is off by {error}");
+    for precision in [CpuPrecision::F32, CpuPrecision::Quantized] {
+        let (_, mut backend) = load_real(precision);
+        let error = first_step_error(&mut *backend, &golden().prompts);
+        assert!(error < 5e-3, "{precision:?} is off by {error}");
+    }
 }
 
 #[test]
@@ -69,6 +69,29 @@ fn lanes_do_not_see_each_other_and_a_copied_lane_goes_on_alike() {
     let long = block_on(backend.logits(&long)).unwrap();
     for (a, b) in first.iter().zip(&long[prompt.len() * first.len()..]) {
         assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+}
+
+#[test]
+fn quantized_batches_of_any_size_give_the_same_bits() {
+    let tokens: Vec<u32> = (0..40).map(|i| i * 7 % 320).collect();
+    for format in [WeightFormat::Q8_0, WeightFormat::Q4_0, WeightFormat::Q4_1] {
+        let bytes = synthetic::gguf(&synthetic::tiny(), format, 1).unwrap();
+        let run = |batch| {
+            let mut source = MemorySource::with_chunks(bytes.clone(), 1 << 20);
+            let builder = cpu(CpuPrecision::Quantized, 64);
+            let (_, mut backend) = block_on(load(&mut source, builder, &mut go_on)).unwrap();
+            let logits: Vec<f32> = rows(&tokens, 1)
+                .chunks(batch)
+                .flat_map(|rows| block_on(backend.logits(rows)).unwrap())
+                .collect();
+            let slot = block_on(backend.read_slot(1, tokens.len() - 1)).unwrap();
+            (logits, slot)
+        };
+        let whole = run(tokens.len());
+        for batch in [1, 2, 3, 7] {
+            assert!(run(batch) == whole, "{format:?}, batches of {batch}");
+        }
     }
 }
 

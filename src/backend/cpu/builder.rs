@@ -81,7 +81,7 @@ impl BackendBuilder for CpuBuilder {
         };
         let device = match self.precision {
             CpuPrecision::F32 => "CPU, 32-bit floats",
-            CpuPrecision::Int8 => "CPU, 8-bit integers",
+            CpuPrecision::Quantized => "CPU, quantized weights",
         };
         Ok(Box::new(CpuBackend {
             info: BackendInfo {

@@ -22,14 +22,13 @@ pub(super) struct LayerCache {
 impl LayerCache {
     /// Where the values of one slot lie.
     pub fn slot(&self, lane: usize, position: usize) -> Range<usize> {
-        let start = (lane * self.capacity + position) * self.kv_width;
-        start..start + self.kv_width
+        self.range(lane, position..position + 1)
     }
 
-    /// Where the first `len` slots of a lane lie.
-    pub fn lane(&self, lane: usize, len: usize) -> Range<usize> {
-        let start = lane * self.capacity * self.kv_width;
-        start..start + len * self.kv_width
+    /// Where some positions of a lane lie.
+    pub fn range(&self, lane: usize, positions: Range<usize>) -> Range<usize> {
+        let slot = |position| (lane * self.capacity + position) * self.kv_width;
+        slot(positions.start)..slot(positions.end)
     }
 }
 
@@ -66,8 +65,7 @@ impl KvCache {
 
     pub fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) {
         for layer in &mut self.layers {
-            let start = layer.slot(from.lane, from.position).start;
-            let source = start..start + len * layer.kv_width;
+            let source = layer.range(from.lane, from.position..from.position + len);
             let target = layer.slot(to.lane, to.position).start;
             layer.keys.copy_within(source.clone(), target);
             layer.values.copy_within(source, target);

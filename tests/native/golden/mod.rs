@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 const CPU: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::F32);
-const CPU_INT8: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::Int8);
+const CPU_QUANTIZED: EngineOptions = options(BackendChoice::Cpu, CpuPrecision::Quantized);
 const GPU: EngineOptions = options(BackendChoice::Gpu, CpuPrecision::F32);
 
 const fn options(backend: BackendChoice, cpu_precision: CpuPrecision) -> EngineOptions {
@@ -340,15 +340,10 @@ macro_rules! golden_tests {
 }
 
 golden_tests!(cpu, super::CPU);
+golden_tests!(cpu_quantized, super::CPU_QUANTIZED);
 golden_tests!(gpu, super::GPU);
 
 #[test]
 fn requests_that_make_no_sense_are_refused() {
     lanes::refusals(CPU);
-}
-
-/// What 8-bit activations cost: 0.2 % where this was measured.
-#[test]
-fn cpu_int8_perplexity() {
-    perplexity(CPU_INT8, 0.01);
 }
