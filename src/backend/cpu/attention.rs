@@ -163,9 +163,8 @@ impl Chunk<'_> {
     }
 }
 
-/// Every product is added up in two sums: one would have each addition wait for the last.
 fn dot_products(a: &[f32], b: [&[f32]; 4]) -> [f32; 4] {
-    let mut sums = [[f32x4::ZERO; 2]; 4];
+    let mut sums = [f32x4::ZERO; 4];
     let (segments, rest) = fours(a).as_chunks::<SEGMENT>();
     let b = b.map(|b| fours(b).as_chunks::<SEGMENT>());
     for (i, a) in segments.iter().enumerate() {
@@ -178,18 +177,18 @@ fn dot_products(a: &[f32], b: [&[f32]; 4]) -> [f32; 4] {
             b.map(|(_, rest)| array::from_ref(&rest[i])),
         );
     }
-    sums.map(|[even, odd]| (even + odd).reduce_add())
+    sums.map(f32x4::reduce_add)
 }
 
 #[inline(always)]
 fn add_products<const N: usize>(
-    sums: &mut [[f32x4; 2]; 4],
+    sums: &mut [f32x4; 4],
     a: &[[f32; 4]; N],
     b: [&[[f32; 4]; N]; 4],
 ) {
     for i in 0..N {
-        for (sums, b) in sums.iter_mut().zip(b) {
-            sums[i % 2] += f32x4::new(a[i]) * f32x4::new(b[i]);
+        for (sum, b) in sums.iter_mut().zip(b) {
+            *sum += f32x4::new(a[i]) * f32x4::new(b[i]);
         }
     }
 }
