@@ -180,6 +180,8 @@ export interface BenchmarkAbout {
   command: string;
   /** The browser. */
   host: string;
+  /** The system's load average when it began. */
+  load?: number;
 }
 
 export interface BenchmarkProgress {

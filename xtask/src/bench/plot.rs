@@ -49,6 +49,14 @@ fn real(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
 
+/// The date, and how busy the machine was.
+fn when(about: &Value) -> String {
+    match about["load"].as_f64() {
+        Some(load) => format!("{}, load average {load:.1}", text(&about["date"])),
+        None => text(&about["date"]).to_owned(),
+    }
+}
+
 /// The engine that the ratios of a comparison refer to.
 fn base(comparison: &Value) -> &Value {
     let engines = comparison["engines"].as_array();
@@ -68,7 +76,7 @@ fn tables(comparisons: &[&Value], reports: &[&Value]) -> String {
             out,
             "{model}, {}, {}, `{}`:\n\n| engine | prefill, tokens/s | ratio | decode, tokens/s | ratio | runs |\n|---|--:|--:|--:|--:|--:|",
             text(&about["host"]),
-            text(&about["date"]),
+            when(about),
             text(&about["command"]),
         );
         for engine in comparison["engines"].as_array().into_iter().flatten() {
@@ -106,7 +114,7 @@ fn report_table(report: &Value) -> String {
         text(&model["quant"]),
         text(&device["name"]),
         text(&about["host"]),
-        text(&about["date"]),
+        when(about),
         text(&about["command"]),
     );
     let mut row = |what: String, figure: String, note: String| {
@@ -308,7 +316,7 @@ mod tests {
     fn comparison() -> Value {
         let rate = |median: f64| json!({ "median": median, "least": median, "samples": 3 });
         json!({
-            "about": { "host": "a browser; a machine", "date": "2026-01-01", "command": "c" },
+            "about": { "host": "a browser; a machine", "date": "2026-01-01", "command": "c", "load": 0.25 },
             "model": "A<B.gguf",
             "base": "cache-steering, CPU",
             "engines": [
