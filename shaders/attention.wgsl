@@ -23,7 +23,7 @@ fn attention(
 ) {
     let head = group.x;
     let row = group.y;
-    let length = batch.rows[row].position + 1u;
+    let length = select(0u, batch.rows[row].position + 1u, is_computed(row));
     let kv_head = head / (N_HEADS / N_KV_HEADS);
     let lane_start = slot_address(batch.rows[row].lane, 0u) + kv_head * HEAD_VEC4;
     let q_start = (row * N_HEADS + head) * HEAD_VEC4;

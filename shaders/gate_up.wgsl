@@ -9,13 +9,13 @@ fn gate_up(
     @builtin(workgroup_id) group: vec3<u32>,
 ) {
     let ffn_width = WEIGHT_ROWS / 2u;
-    if (id.x >= ffn_width) {
+    if (id.x >= ffn_width || batch.active_count == 0u) {
         return;
     }
     let first = group.y * TILE;
     let products = multiply(id.x, id.x + ffn_width, first);
     for (var t = 0u; t < TILE; t++) {
-        if (first + t >= batch.count.x) {
+        if (first + t >= batch.row_count) {
             return;
         }
         let gate = tile_element(products.a, t);

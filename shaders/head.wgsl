@@ -9,7 +9,7 @@ fn head(
     @builtin(workgroup_id) group: vec3<u32>,
 ) {
     let half = (WEIGHT_ROWS + 1u) / 2u;
-    if (id.x >= half) {
+    if (id.x >= half || batch.active_count == 0u) {
         return;
     }
     // An odd vocabulary has no partner for its last row: that thread takes the row twice.
@@ -17,7 +17,7 @@ fn head(
     let first = group.y * TILE;
     let products = multiply(id.x, partner, first);
     for (var t = 0u; t < TILE; t++) {
-        if (first + t >= batch.count.x) {
+        if (first + t >= batch.row_count) {
             return;
         }
         let at = (first + t) * WEIGHT_ROWS;

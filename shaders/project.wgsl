@@ -20,13 +20,13 @@ fn project(
     @builtin(workgroup_id) group: vec3<u32>,
 ) {
     let half = WEIGHT_ROWS / 2u;
-    if (id.x >= half) {
+    if (id.x >= half || batch.active_count == 0u) {
         return;
     }
     let first = group.y * TILE;
     let products = multiply(id.x, id.x + half, first);
     for (var t = 0u; t < TILE; t++) {
-        if (first + t >= batch.count.x) {
+        if (first + t >= batch.row_count) {
             return;
         }
         let at = (first + t) * WEIGHT_ROWS + id.x;

@@ -16,7 +16,7 @@ fn qkv(
     @builtin(global_invocation_id) id: vec3<u32>,
     @builtin(workgroup_id) group: vec3<u32>,
 ) {
-    if (id.x >= WEIGHT_ROWS / 2u) {
+    if (id.x >= WEIGHT_ROWS / 2u || batch.active_count == 0u) {
         return;
     }
     let head = id.x / HALF;
@@ -27,8 +27,8 @@ fn qkv(
 
     for (var t = 0u; t < TILE; t++) {
         let row = first + t;
-        if (row >= batch.count.x) {
-            return;
+        if (!is_computed(row)) {
+            continue;
         }
         let position = batch.rows[row].position;
         let slot = slot_address(batch.rows[row].lane, position) * 4u;

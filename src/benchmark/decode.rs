@@ -2,31 +2,37 @@
 
 use super::task::made_up;
 use crate::Result;
-use crate::engine::Engine;
-use crate::generate::{Sampler, Sampling};
+use crate::engine::{DecodeRequest, Engine};
+use crate::generate::Sampling;
 use web_time::Instant;
 
 /// Seconds of `steps` decode steps of the first `lanes` lanes, greedily, each lane with `context`
 /// tokens before them. The lanes hold the context alone afterwards.
 pub async fn steps(engine: &mut Engine, context: usize, lanes: usize, steps: usize) -> Result<f64> {
-    let vocab_size = engine.model().config.vocab_size;
-    let tokens = made_up(context, vocab_size);
-    let mut samplers = Vec::with_capacity(lanes);
+    let tokens = made_up(context, engine.model().config.vocab_size);
     for lane in 0..lanes {
         engine.pretend(lane, &tokens)?;
-        samplers.push(Sampler::new(Sampling::default(), &tokens, vocab_size)?);
     }
-    let mut inputs: Vec<(usize, u32)> = (0..lanes).map(|lane| (lane, 1)).collect();
     let start = Instant::now();
-    for _ in 0..steps {
-        let logits = engine.decode(&inputs).await?;
-        for ((input, sampler), logits) in inputs.iter_mut().zip(&mut samplers).zip(&logits) {
-            input.1 = sampler.sample(logits)?;
+    let mut left = steps;
+    while left > 0 {
+        let requests: Vec<DecodeRequest> = (0..lanes)
+            .map(|lane| DecodeRequest {
+                lane,
+                input: 1,
+                sampling: Sampling::default(),
+                limit: left,
+            })
+            .collect();
+        engine.start_decode(&requests)?;
+        // A lane that ends before its limit would make the others' steps cheaper. What it says is
+        // of no interest, so all begin again.
+        while left > 0 && engine.next_step().await?.len() == lanes {
+            left -= 1;
+        }
+        for lane in 0..lanes {
+            engine.truncate(lane, context)?;
         }
     }
-    let seconds = start.elapsed().as_secs_f64();
-    for lane in 0..lanes {
-        engine.truncate(lane, context)?;
-    }
-    Ok(seconds)
+    Ok(start.elapsed().as_secs_f64())
 }

@@ -115,6 +115,8 @@ export interface SamplingOptions {
   topK?: number;
   /** Draws from the most likely tokens that together have this probability. */
   topP?: number;
+  /** Draws from tokens that are at least this many times as likely as the most likely one. */
+  minP?: number;
   /** Makes tokens that were there before less likely; 1 for no change. */
   repetitionPenalty?: number;
   /** The same seed gives the same answer. */

@@ -204,6 +204,8 @@ pub struct SamplingOptions {
     pub top_k: Option<usize>,
     /// Draws from the most likely tokens that together have this probability.
     pub top_p: Option<f32>,
+    /// Draws from tokens that are at least this many times as likely as the most likely one.
+    pub min_p: Option<f32>,
     /// Makes tokens that were there before less likely; 1 for no change.
     pub repetition_penalty: Option<f32>,
     /// The same seed gives the same answer.
@@ -217,6 +219,7 @@ impl From<&SamplingOptions> for Sampling {
             temperature: o.temperature.unwrap_or(d.temperature),
             top_k: o.top_k.unwrap_or(d.top_k),
             top_p: o.top_p.unwrap_or(d.top_p),
+            min_p: o.min_p.unwrap_or(d.min_p),
             repetition_penalty: o.repetition_penalty.unwrap_or(d.repetition_penalty),
             seed: o.seed.unwrap_or(d.seed),
         }

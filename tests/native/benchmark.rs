@@ -29,7 +29,7 @@ fn plan() -> Plan {
         contexts: vec![16, 300],
         rounds: 3,
         copy_bytes: 1 << 20,
-        ..Plan::full(Duration::from_secs(60))
+        ..Plan::full(Duration::from_secs(600))
     }
 }
 

@@ -6,6 +6,7 @@ mod backends;
 mod benchmark;
 mod cli;
 mod cpu;
+mod decode;
 mod faults;
 mod golden;
 mod loading;

@@ -5,6 +5,7 @@
 
 use super::GpuBackend;
 use super::cache::{self, GpuCache};
+use super::decode::Decoder;
 use super::device::GpuDevice;
 use super::forward::{ForwardPass, LayerWeights, Weights};
 use super::weights::GpuMatrix;
@@ -98,7 +99,13 @@ impl BackendBuilder for GpuBuilder {
         self.device.check()
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Box<dyn Backend>> {
+    fn finish(self: Box<Self>) -> Result<Box<dyn Backend>> {
+        Ok(Box::new(self.build()?))
+    }
+}
+
+impl GpuBuilder {
+    pub(super) fn build(mut self) -> Result<GpuBackend> {
         let mut layers = Vec::with_capacity(self.config.n_layers);
         for layer in 0..self.config.n_layers {
             let name = |weight| WeightName::Layer(layer, weight);
@@ -122,9 +129,10 @@ impl BackendBuilder for GpuBuilder {
             config,
             cache,
             ..
-        } = *self;
-        let forward = ForwardPass::new(&device, &config, &cache, weights)?;
+        } = self;
+        let mut forward = ForwardPass::new(&device, &config, &cache, weights)?;
+        let decoder = Decoder::new(&device, &config, cache.size(), &mut forward)?;
         device.check()?;
-        Ok(Box::new(GpuBackend::new(device, cache, forward)))
+        Ok(GpuBackend::new(device, cache, forward, decoder))
     }
 }

@@ -8,11 +8,18 @@
 use super::cache::GpuCache;
 use super::device::GpuDevice;
 use super::kernels::Kernels;
+use super::profile::Recorder;
 use super::stages::{MAX_ROWS, MatrixShape, Stage, Variant};
 use super::weights::GpuMatrix;
 use crate::Result;
 use crate::backend::{Row, rope};
 use crate::model::ModelConfig;
+
+/// A row of the batch, as in `shaders/row.wgsl`.
+pub(super) const ROW_BYTES: usize = size_of::<[u32; 4]>();
+
+/// Where the counts of rows and of active rows are in the batch.
+const ROW_COUNT: u64 = (MAX_ROWS * ROW_BYTES) as u64;
 
 pub(super) struct Weights {
     pub embedding: GpuMatrix,
@@ -43,12 +50,12 @@ struct Step {
 /// The kernels of a model in order, with their buffers bound.
 pub(super) struct ForwardPass {
     pub kernels: Kernels,
-    batch: wgpu::Buffer,
+    /// As in `shaders/batch.wgsl`.
+    pub batch: wgpu::Buffer,
     /// From the embedding to the last layer.
     steps: Vec<Step>,
     head: Step,
-    logits: wgpu::Buffer,
-    staging: wgpu::Buffer,
+    pub logits: wgpu::Buffer,
     vocab_size: usize,
 }
 
@@ -68,15 +75,16 @@ impl ForwardPass {
         let attended = activations("attention output", config.q_width())?;
         let activated = activations("FFN activations", config.ffn_width)?;
         let logits = activations("logits", config.vocab_size)?;
-        let staging = device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("logits, to read"),
-            size: logits.size(),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
         let rope = rope::table(config, cache.size().capacity);
         let rope = device.storage_with("RoPE", bytemuck::cast_slice(&rope))?;
-        let batch = device.uniform("batch", size_of::<[[u32; 4]; MAX_ROWS + 1]>() as u64);
+        use wgpu::BufferUsages as Usage;
+        let batch = device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("batch"),
+            size: (MAX_ROWS * ROW_BYTES) as u64 + 16,
+            // The sampling stage writes it; the others read it through the faster path.
+            usage: Usage::UNIFORM | Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC,
+            mapped_at_creation: false,
+        });
 
         let mut kernels = Kernels::new(device.clone(), config.clone(), cache.size());
         // Binds the batch, then the matrix, then the stage's own buffers.
@@ -167,56 +175,63 @@ impl ForwardPass {
             steps,
             head,
             logits,
-            staging,
             vocab_size: config.vocab_size,
         })
     }
 
-    /// Records the pass over `rows`, with the logits if asked for.
-    pub fn record(
-        &mut self,
-        device: &GpuDevice,
-        rows: &[Row],
-        logits: bool,
-    ) -> wgpu::CommandBuffer {
-        let mut words = [[0u32; 4]; MAX_ROWS + 1];
-        for (to, row) in words.iter_mut().zip(rows) {
-            *to = [row.token, row.lane, row.position, 0];
-        }
-        words[MAX_ROWS][0] = rows.len() as u32;
+    /// Makes these rows, at most [`MAX_ROWS`], the batch.
+    pub fn write_batch(&self, device: &GpuDevice, rows: &[Row]) {
+        let words: Vec<[u32; 4]> = rows
+            .iter()
+            .map(|row| [row.token, row.lane, row.position, 1])
+            .collect();
+        let queue = &device.queue;
+        queue.write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
+        let counts = [rows.len() as u32; 2];
+        queue.write_buffer(&self.batch, ROW_COUNT, bytemuck::cast_slice(&counts));
+    }
+
+    /// Shortens the batch, whose rows were moved.
+    pub fn write_row_count(&self, device: &GpuDevice, rows: usize) {
+        let count = [rows as u32];
         device
             .queue
-            .write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
+            .write_buffer(&self.batch, ROW_COUNT, bytemuck::cast_slice(&count));
+    }
 
-        let mut recorder = device.record();
+    /// Records the pass over the first `rows` rows of the batch, with the logits if asked for.
+    pub fn record(&mut self, recorder: &mut Recorder, rows: usize, logits: bool) {
         for step in self.steps.iter().chain(logits.then_some(&self.head)) {
             let variant = match step.matrix {
                 Some(matrix) if step.stage.multiplies() => {
-                    Variant::product(step.stage, matrix, rows.len())
+                    Variant::product(step.stage, matrix, rows)
                 }
                 matrix => Variant {
                     matrix,
                     ..Variant::plain(step.stage)
                 },
             };
-            let grid = [step.width, rows.len().div_ceil(variant.tile)];
+            let grid = [step.width, rows.div_ceil(variant.tile)];
             self.kernels
-                .dispatch(&mut recorder, variant, &step.bind_group, grid);
+                .dispatch(recorder, variant, &step.bind_group, grid);
         }
-        if logits {
-            let bytes = self.logits_bytes(rows.len());
-            let encoder = recorder.encoder();
-            encoder.copy_buffer_to_buffer(&self.logits, 0, &self.staging, 0, bytes);
-        }
-        recorder.finish()
     }
 
-    /// Reads the logits of the first `rows` rows of the last pass: `[rows, vocab_size]`.
-    pub async fn read_logits(&self, device: &GpuDevice, rows: usize) -> Result<Vec<f32>> {
-        device.read(&self.staging, self.logits_bytes(rows)).await
-    }
-
-    fn logits_bytes(&self, rows: usize) -> u64 {
-        (rows * self.vocab_size * size_of::<f32>()) as u64
+    /// Submits what was recorded, and reads the logits of the first `rows` rows:
+    /// `[rows, vocab_size]`.
+    pub async fn read_logits(
+        &self,
+        device: &GpuDevice,
+        mut recorder: Recorder,
+        rows: usize,
+    ) -> Result<Vec<f32>> {
+        let bytes = (rows * self.vocab_size * size_of::<f32>()) as u64;
+        let staging = device.staging("logits, to read", bytes);
+        let encoder = recorder.encoder();
+        encoder.copy_buffer_to_buffer(&self.logits, 0, &staging, 0, bytes);
+        device
+            .submit_and_read(recorder.finish(), staging, bytes)
+            .read(device)
+            .await
     }
 }

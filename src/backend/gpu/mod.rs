@@ -8,14 +8,18 @@
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
+//! | `decode` | decoding without the CPU: sampling on the GPU, steps submitted ahead |
+//! | `pace` | how far ahead |
 //! | `builder` | from a stream of weights to a backend |
 //! | `profile` | records dispatches, counts them, and times them for benchmarks |
 
 mod builder;
 mod cache;
+mod decode;
 mod device;
 mod forward;
 mod kernels;
+mod pace;
 mod profile;
 mod stages;
 mod weights;
@@ -24,10 +28,13 @@ pub use builder::GpuBuilder;
 pub use device::{AdapterInfo, GpuDevice};
 pub use profile::StageTime;
 
-use super::{Backend, BackendInfo, BackendKind, CacheSize, Row, Slot};
+use super::{
+    Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress,
+};
 use crate::Result;
 use async_trait::async_trait;
 use cache::GpuCache;
+use decode::Decoder;
 use forward::ForwardPass;
 use profile::Recorder;
 
@@ -37,10 +44,11 @@ pub struct GpuBackend {
     device: GpuDevice,
     cache: GpuCache,
     forward: ForwardPass,
+    decoder: Decoder,
 }
 
 impl GpuBackend {
-    fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass) -> Self {
+    fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass, decoder: Decoder) -> Self {
         Self {
             info: BackendInfo {
                 kind: BackendKind::Gpu,
@@ -51,7 +59,16 @@ impl GpuBackend {
             device,
             cache,
             forward,
+            decoder,
         }
+    }
+
+    /// Records the forward pass over `rows`.
+    fn record(&mut self, rows: &[Row], logits: bool) -> Recorder {
+        self.forward.write_batch(&self.device, rows);
+        let mut recorder = self.device.record();
+        self.forward.record(&mut recorder, rows.len(), logits);
+        recorder
     }
 
     /// Records cache operations and submits them.
@@ -77,22 +94,33 @@ impl Backend for GpuBackend {
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
-        let commands = self.forward.record(&self.device, rows, false);
-        self.device.queue.submit([commands]);
+        let recorder = self.record(rows, false);
+        self.device.queue.submit([recorder.finish()]);
         self.device.check()
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let commands = self.forward.record(&self.device, rows, true);
-        self.device.queue.submit([commands]);
-        self.forward.read_logits(&self.device, rows.len()).await
+        let recorder = self.record(rows, true);
+        self.forward
+            .read_logits(&self.device, recorder, rows.len())
+            .await
     }
 
-    fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()> {
+    fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
+        self.decoder.start(&self.device, &self.forward, lanes, end)
+    }
+
+    async fn next_step(&mut self) -> Result<Vec<LaneToken>> {
+        self.decoder
+            .next_step(&self.device, &mut self.forward)
+            .await
+    }
+
+    fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) -> Result<()> {
         self.operate(|this, recorder| {
             let kernels = &mut this.forward.kernels;
             this.cache
-                .copy_lane(&this.device, kernels, recorder, [from, to, len]);
+                .copy_slots(&this.device, kernels, recorder, [from, to], len);
             Ok(())
         })
     }

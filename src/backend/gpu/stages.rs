@@ -5,12 +5,24 @@
 //! for each weight format, matrix size and tile of batch rows that a model needs.
 
 use crate::backend::CacheSize;
+use crate::backend::cpu::SAMPLE_THREADS;
 use crate::model::ModelConfig;
 use crate::model::weights::WeightFormat;
 use std::fmt::Write;
 
 /// Largest batch of one pass: bounds the activation buffers and the work of one submit.
 pub(super) const MAX_ROWS: usize = 64;
+
+/// Parts of the vocabulary whose best token is found separately, by a thread each.
+pub(super) const SHARES: usize = 2048;
+
+/// Tokens that may end an answer.
+pub(super) const MAX_END_TOKENS: usize = 16;
+
+/// Lanes that decode together.
+pub(super) fn decode_rows(cache: CacheSize) -> usize {
+    cache.lanes.min(MAX_ROWS)
+}
 
 /// Sizes of the tile of batch rows that one thread computes.
 const TILES: [usize; 3] = [1, 2, 4];
@@ -25,7 +37,9 @@ pub(super) enum Stage {
     GateUp,
     Head,
     AddToSlot,
-    CopyLane,
+    CopySlots,
+    Penalise,
+    Sample,
 }
 
 /// What a stage binds, in the order of its `@binding` numbers.
@@ -40,7 +54,7 @@ use Binding::{Read, Uniform, Write as ReadWrite};
 
 impl Stage {
     #[cfg(all(test, not(target_arch = "wasm32")))]
-    const ALL: [Stage; 8] = [
+    const ALL: [Stage; 10] = [
         Self::Embed,
         Self::Qkv,
         Self::Attention,
@@ -48,7 +62,9 @@ impl Stage {
         Self::GateUp,
         Self::Head,
         Self::AddToSlot,
-        Self::CopyLane,
+        Self::CopySlots,
+        Self::Penalise,
+        Self::Sample,
     ];
 
     pub fn name(self) -> &'static str {
@@ -60,7 +76,9 @@ impl Stage {
             Self::GateUp => "gate_up",
             Self::Head => "head",
             Self::AddToSlot => "add_to_slot",
-            Self::CopyLane => "copy_lane",
+            Self::CopySlots => "copy_slots",
+            Self::Penalise => "penalise",
+            Self::Sample => "sample",
         }
     }
 
@@ -72,7 +90,7 @@ impl Stage {
     /// How much of the grid's first dimension one workgroup takes.
     pub fn items_per_workgroup(self) -> u32 {
         match self {
-            Self::Attention => 1,
+            Self::Attention | Self::Sample => 1,
             _ => 64,
         }
     }
@@ -87,19 +105,24 @@ impl Stage {
             Self::Project => &[Uniform, Read, Read, Read, ReadWrite],
             Self::GateUp | Self::Head => &[Uniform, Read, Read, Read, Read, ReadWrite],
             Self::AddToSlot => &[Uniform, Read, Read, ReadWrite, ReadWrite],
-            Self::CopyLane => &[Uniform, ReadWrite, ReadWrite],
+            Self::CopySlots => &[Uniform, ReadWrite, ReadWrite],
+            Self::Penalise => &[Uniform, Read, Read, ReadWrite, ReadWrite],
+            Self::Sample => &[ReadWrite, ReadWrite, ReadWrite, Read, Read, Read, ReadWrite],
         }
     }
 
     /// The parts of the source, without the weight format's.
     fn parts(self) -> &'static [&'static str] {
+        const ROW: &str = include_str!("../../../shaders/row.wgsl");
         const BATCH: &str = include_str!("../../../shaders/batch.wgsl");
         const CACHE: &str = include_str!("../../../shaders/cache.wgsl");
+        const LANES: &str = include_str!("../../../shaders/lanes.wgsl");
         const MATMUL: &str = include_str!("../../../shaders/matmul.wgsl");
         const NORMED: &str = include_str!("../../../shaders/normed_input.wgsl");
         match self {
-            Self::Embed => &[BATCH, include_str!("../../../shaders/embed.wgsl")],
+            Self::Embed => &[ROW, BATCH, include_str!("../../../shaders/embed.wgsl")],
             Self::Qkv => &[
+                ROW,
                 BATCH,
                 CACHE,
                 NORMED,
@@ -107,25 +130,45 @@ impl Stage {
                 include_str!("../../../shaders/qkv.wgsl"),
             ],
             Self::Attention => &[
+                ROW,
                 BATCH,
                 CACHE,
                 include_str!("../../../shaders/attention.wgsl"),
             ],
-            Self::Project => &[BATCH, MATMUL, include_str!("../../../shaders/project.wgsl")],
+            Self::Project => &[
+                ROW,
+                BATCH,
+                MATMUL,
+                include_str!("../../../shaders/project.wgsl"),
+            ],
             Self::GateUp => &[
+                ROW,
                 BATCH,
                 NORMED,
                 MATMUL,
                 include_str!("../../../shaders/gate_up.wgsl"),
             ],
             Self::Head => &[
+                ROW,
                 BATCH,
                 NORMED,
                 MATMUL,
                 include_str!("../../../shaders/head.wgsl"),
             ],
             Self::AddToSlot => &[CACHE, include_str!("../../../shaders/add_to_slot.wgsl")],
-            Self::CopyLane => &[CACHE, include_str!("../../../shaders/copy_lane.wgsl")],
+            Self::CopySlots => &[CACHE, include_str!("../../../shaders/copy_slots.wgsl")],
+            Self::Penalise => &[
+                ROW,
+                BATCH,
+                LANES,
+                include_str!("../../../shaders/penalise.wgsl"),
+            ],
+            Self::Sample => &[
+                ROW,
+                LANES,
+                include_str!("../../../shaders/wide.wgsl"),
+                include_str!("../../../shaders/sample.wgsl"),
+            ],
         }
     }
 }
@@ -202,6 +245,11 @@ impl Variant {
         constant("HEAD_DIM", config.head_dim);
         constant("LANES", cache.lanes);
         constant("CAPACITY", cache.capacity);
+        constant("VOCAB_SIZE", config.vocab_size);
+        constant("DECODE_ROWS", decode_rows(cache));
+        constant("SHARES", SHARES);
+        constant("SAMPLE_THREADS", SAMPLE_THREADS as usize);
+        constant("MAX_END_TOKENS", MAX_END_TOKENS);
         if let Some(matrix) = self.matrix {
             constant("WEIGHT_ROWS", matrix.rows);
             constant("WEIGHT_COLS", matrix.cols);
