@@ -14,11 +14,11 @@ use std::sync::Arc;
 use web_time::Instant;
 
 /// Positions that a lane needs beyond its context.
-pub const ROOM: usize = 64;
+pub const ROOM: usize = 144;
 
 /// A decode sample is of as many steps as fit this time, from 1 to [`MOST_STEPS`].
 const SAMPLE_SECONDS: f64 = 0.25;
-const MOST_STEPS: usize = 48;
+const MOST_STEPS: usize = 128;
 
 /// Writes in one sample; one wait at their end.
 const WRITES: usize = 32;
