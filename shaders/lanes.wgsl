@@ -28,7 +28,7 @@ fn logit_key(logit: f32) -> u32 {
     if ((bits & 0x7fffffffu) > 0x7f800000u) {
         return 0xffffffffu;
     }
-    return select(bits | 0x80000000u, ~bits, bits >> 31u == 1u);
+    return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
 
 // The better of two (key, token): the larger key, and of equals the lower token.

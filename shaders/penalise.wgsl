@@ -22,7 +22,7 @@ fn penalise(@builtin(global_invocation_id) id: vec3<u32>) {
     for (var token = share; token < VOCAB_SIZE; token += SHARES) {
         let at = row * VOCAB_SIZE + token;
         var logit = logits[at];
-        if (penalty != 1.0 && (seen[seen_word(lane, token)] >> (token % 32u) & 1u) == 1u) {
+        if (penalty != 1.0 && ((seen[seen_word(lane, token)] >> (token % 32u)) & 1u) == 1u) {
             logit *= select(penalty, inverse, logit > 0.0);
             logits[at] = logit;
         }

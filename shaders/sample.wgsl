@@ -110,11 +110,11 @@ fn weight_of(distance: f32) -> u32 {
     }
     let fixed = u32(distance * 65536.0);
     let part = fixed & 0xffffu;
-    var power = 3487u - (part * 448u >> 16u);
-    power = 15691u - (part * power >> 16u);
-    power = 45420u - (part * power >> 16u);
-    power = 65536u - (part * power >> 16u);
-    return power << 8u >> (fixed >> 16u);
+    var power = 3487u - ((part * 448u) >> 16u);
+    power = 15691u - ((part * power) >> 16u);
+    power = 45420u - ((part * power) >> 16u);
+    power = 65536u - ((part * power) >> 16u);
+    return (power << 8u) >> (fixed >> 16u);
 }
 
 // The weight of a token, or 0 where it was cut. A thread asks in the order of its tokens and
@@ -155,10 +155,10 @@ fn cut_at(
             let logit = logits[row * VOCAB_SIZE + token];
             let weight = kept_weight(logit, top, lane, cut, &ties);
             let key = logit_key(logit);
-            if (weight > 0u && (round == 0u || key >> (shift + 8u) == prefix)) {
+            if (weight > 0u && (round == 0u || (key >> (shift + 8u)) == prefix)) {
                 let value = select(1u, weight, by_weight);
-                atomicAdd(&low[key >> shift & 255u], value & 0xfffu);
-                atomicAdd(&high[key >> shift & 255u], value >> 12u);
+                atomicAdd(&low[(key >> shift) & 255u], value & 0xfffu);
+                atomicAdd(&high[(key >> shift) & 255u], value >> 12u);
             }
         }
         workgroupBarrier();
@@ -174,7 +174,7 @@ fn cut_at(
             above = sums.before;
         }
         workgroupBarrier();
-        prefix = prefix << 8u | digit;
+        prefix = (prefix << 8u) | digit;
         left = wide_subtract(left, above);
     }
     // Of the tokens with exactly this key, as many as it takes are kept, in the order of drawing.
@@ -238,7 +238,7 @@ fn draw(row: u32, thread: u32, top: f32, lane: Lane) {
     let fine = wide_fraction(mass.all, random & 0xffffu);
     let point = wide_add(
         wide_fraction(mass.all, random >> 16u),
-        vec2(fine.x >> 16u | fine.y << 16u, fine.y >> 16u),
+        vec2((fine.x >> 16u) | (fine.y << 16u), fine.y >> 16u),
     );
     var sum = mass.before;
     var ties = 0u;

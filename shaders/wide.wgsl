@@ -16,7 +16,7 @@ fn wide_subtract(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
 // a * parts / 65536, rounded down, for parts up to 65536.
 fn wide_fraction(a: vec2<u32>, parts: u32) -> vec2<u32> {
     let high = a.y * parts;
-    let low = vec2((a.x & 0xffffu) * parts >> 16u, 0u);
+    let low = vec2(((a.x & 0xffffu) * parts) >> 16u, 0u);
     let middle = vec2((a.x >> 16u) * parts, 0u);
     return wide_add(wide_add(low, middle), vec2(high << 16u, high >> 16u));
 }
