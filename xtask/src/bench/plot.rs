@@ -37,7 +37,7 @@ pub fn draw(project: &Project) -> Result<()> {
         "README.md",
         format!("{before}{BEGIN}\n\n{tables}{END}{after}"),
     )?;
-    say("drew bench/comparison.svg and the tables of bench/README.md");
+    say("drew the figures of bench/ into its README.md and comparison.svg");
     Ok(())
 }
 
