@@ -106,7 +106,11 @@ async function compare(/** @type {number} */ budgetMs) {
   for (const entry of entries.filter(({ software }) => software)) {
     entry.runs.push(await call('run', entry.name, messages(ROUNDS + 1), FEW_TOKENS));
   }
-  const engines = entries.map(({ name, detail, runs }) => ({ name, detail, ...rates(runs) }));
+  const engines = entries.map(({ name, detail, software, runs }) => ({
+    name: software ? `${name} (software)` : name,
+    detail,
+    ...rates(runs),
+  }));
   const comparison = { about, model: env('BENCH_MODEL'), base: BASE, engines };
   process.stdout.write(`${comparisonTable(comparison)}\n`);
   await keep('comparison', comparison);

@@ -201,9 +201,11 @@ fn report_table(report: &Value) -> String {
 
 const WIDTH: f64 = 760.0;
 /// Room for names on the left and for figures on the right.
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 210.0;
 const RIGHT: f64 = 140.0;
 const ROW: f64 = 24.0;
+/// Around it all: the plot has a ground of its own, legible wherever it is shown.
+const MARGIN: f64 = 16.0;
 
 /// Horizontal bars, one panel for each stage of each comparison.
 fn svg(comparisons: &[&Value]) -> String {
@@ -219,7 +221,7 @@ fn svg(comparisons: &[&Value]) -> String {
             escape(&format!(
                 "{}, {}",
                 text(&comparison["about"]["host"]),
-                text(&comparison["about"]["date"])
+                when(&comparison["about"])
             )),
         );
         y += 46.0;
@@ -231,23 +233,27 @@ fn svg(comparisons: &[&Value]) -> String {
         }
         y += 14.0;
     }
+    let (width, height) = (WIDTH + 2.0 * MARGIN, y + 2.0 * MARGIN - 14.0);
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {y}\" width=\"{WIDTH}\" height=\"{y}\" role=\"img\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-{MARGIN} -{MARGIN} {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
          <title>Tokens per second of engines that run the same model in a browser</title>\n\
          <style>\n\
          text {{ font: 13px system-ui, sans-serif; fill: #1f1d1a }}\n\
          .title {{ font-size: 15px; font-weight: 600 }}\n\
          .label {{ font-weight: 600 }}\n\
          .soft {{ fill: #5d5850; font-size: 12px }}\n\
+         .ground {{ fill: #fbfaf7 }}\n\
          .own {{ fill: #b2470d }}\n\
          .peer {{ fill: #8d867a }}\n\
          @media (prefers-color-scheme: dark) {{\n\
          text {{ fill: #ece8e1 }}\n\
          .soft {{ fill: #aba498 }}\n\
+         .ground {{ fill: #161513 }}\n\
          .own {{ fill: #f3a06c }}\n\
          .peer {{ fill: #7d766b }}\n\
          }}\n\
-         </style>\n{body}</svg>\n"
+         </style>\n\
+         <rect class=\"ground\" x=\"-{MARGIN}\" y=\"-{MARGIN}\" width=\"{width}\" height=\"{height}\" rx=\"6\"/>\n{body}</svg>\n"
     )
 }
 
@@ -339,8 +345,8 @@ mod tests {
     #[test]
     fn the_longest_bar_fills_the_room_and_text_is_escaped() {
         let drawn = svg(&[&comparison()]);
-        assert!(drawn.contains("width=\"430.0\""), "{drawn}");
-        assert!(drawn.contains("width=\"107.5\""), "{drawn}");
+        assert!(drawn.contains("width=\"410.0\""), "{drawn}");
+        assert!(drawn.contains("width=\"102.5\""), "{drawn}");
         assert!(
             drawn.contains("A&lt;B") && !drawn.contains("A<B"),
             "{drawn}"
