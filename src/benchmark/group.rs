@@ -111,7 +111,7 @@ impl Group {
                 told.say(&task.to_string()).await?;
                 let start = Instant::now();
                 let earlier = samples[index].last().copied();
-                let ms = task.sample(&mut engine, earlier, round, &mut told).await?;
+                let ms = task.sample(&mut engine, earlier, &mut told).await?;
                 samples[index].push(ms);
                 costs[index] = Some(start.elapsed().as_secs_f64());
                 if let Task::Decode { lanes: 1, .. } = task {

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use serde::{Deserialize, Serialize};
 
 /// What the benchmark cannot know of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// When it ran, ISO 8601.
     pub date: String,
@@ -16,6 +16,9 @@ pub struct About {
     pub command: String,
     /// Processor and operating system, or browser.
     pub host: String,
+    /// How many programs wanted to run when it began (the load average), where the system says.
+    #[serde(default)]
+    pub load: Option<f64>,
 }
 
 /// The figures of one model on one device.
@@ -250,6 +253,7 @@ mod tests {
             date: "2026-01-01".into(),
             command: "cargo xtask bench".into(),
             host: "a machine".into(),
+            load: None,
         });
         report.device.backend = Some(BackendKind::Gpu);
         report.model.weight_bytes = 1000;

@@ -87,6 +87,10 @@ fn heading(report: &Report) -> String {
         Some(BackendKind::Gpu) => "GPU backend",
         _ => "CPU backend",
     };
+    let about = match report.about.load {
+        Some(load) => format!("{}, load average {load:.1}", report.about.date),
+        None => report.about.date.clone(),
+    };
     let weights = if model.synthetic {
         ", made-up weights"
     } else {
@@ -94,7 +98,7 @@ fn heading(report: &Report) -> String {
     };
     format!(
         "{}, {}{weights}\n{backend}: {}\n{}, cache-steering {}, {}\n\n",
-        model.name, model.quant, device.name, report.about.host, report.version, report.about.date
+        model.name, model.quant, device.name, report.about.host, report.version, about
     )
 }
 

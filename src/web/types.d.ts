@@ -182,6 +182,8 @@ export interface BenchmarkAbout {
   command: string;
   /** The browser. */
   host: string;
+  /** The system's load average when it began. */
+  load?: number;
 }
 
 export interface BenchmarkProgress {

@@ -11,6 +11,7 @@ use cache_steering::model::synthetic;
 use cache_steering::model::weights::WeightFormat;
 use pollster::block_on;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -205,6 +206,38 @@ fn the_command_says_which_synthetic_models_there_are() {
     assert!(said.contains("smollm2-135m, smollm2-360m"), "{said}");
     let said = run(&["--synthetic", "smollm2-135m", "--quant", "q2"]);
     assert!(said.contains("q8_0, q4_0, q4_1 or f16"), "{said}");
+}
+
+#[test]
+fn the_command_writes_the_figures_of_made_up_weights() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("benchmark.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_cache-steering"))
+        .args(["bench", "--synthetic", "smollm2-135m", "--quant", "q4_0"])
+        .args(["--backend", "cpu", "--precision", "int8", "--budget", "3"])
+        .arg("--json")
+        .arg(&file)
+        .output()
+        .expect("the command runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        shown.starts_with("smollm2-135m, q4_0, made-up weights\n"),
+        "{shown}"
+    );
+    let json = std::fs::read_to_string(&file).expect("a file");
+    let report: Report = serde_json::from_str(&json).expect("a report");
+    assert_eq!(report.model.layers, 30);
+    assert!(report.decode[0].tokens_per_second > 0.0);
+    let About {
+        date,
+        command,
+        host,
+        ..
+    } = &report.about;
+    assert!(date.starts_with("20") && date.len() == 10, "{date}");
+    assert!(host.contains("threads"), "{host}");
+    assert!(command.ends_with("--json benchmark.json"), "{command}");
 }
 
 /// Weights in every format give numbers, at the depth of a real model.

@@ -37,7 +37,7 @@ pub fn draw(project: &Project) -> Result<()> {
         "README.md",
         format!("{before}{BEGIN}\n\n{tables}{END}{after}"),
     )?;
-    say("drew bench/comparison.svg and the tables of bench/README.md");
+    say("drew the figures of bench/ into its README.md and comparison.svg");
     Ok(())
 }
 
@@ -47,6 +47,21 @@ fn text(value: &Value) -> &str {
 
 fn real(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
+}
+
+/// A machine that had more to do than this was not the benchmark's alone.
+const BUSY: f64 = 1.5;
+
+/// The date, and how busy the machine was.
+fn when(about: &Value) -> String {
+    match about["load"].as_f64() {
+        Some(load) if load > BUSY => {
+            let date = text(&about["date"]);
+            format!("{date}, load average {load:.1}: busy with other work, not to be quoted")
+        }
+        Some(load) => format!("{}, load average {load:.1}", text(&about["date"])),
+        None => text(&about["date"]).to_owned(),
+    }
 }
 
 /// The engine that the ratios of a comparison refer to.
@@ -68,7 +83,7 @@ fn tables(comparisons: &[&Value], reports: &[&Value]) -> String {
             out,
             "{model}, {}, {}, `{}`:\n\n| engine | prefill, tokens/s | ratio | decode, tokens/s | ratio | runs |\n|---|--:|--:|--:|--:|--:|",
             text(&about["host"]),
-            text(&about["date"]),
+            when(about),
             text(&about["command"]),
         );
         for engine in comparison["engines"].as_array().into_iter().flatten() {
@@ -106,7 +121,7 @@ fn report_table(report: &Value) -> String {
         text(&model["quant"]),
         text(&device["name"]),
         text(&about["host"]),
-        text(&about["date"]),
+        when(about),
         text(&about["command"]),
     );
     let mut row = |what: String, figure: String, note: String| {
@@ -193,9 +208,11 @@ fn report_table(report: &Value) -> String {
 
 const WIDTH: f64 = 760.0;
 /// Room for names on the left and for figures on the right.
-const LEFT: f64 = 190.0;
+const LEFT: f64 = 210.0;
 const RIGHT: f64 = 140.0;
 const ROW: f64 = 24.0;
+/// Around it all: the plot has a ground of its own, legible wherever it is shown.
+const MARGIN: f64 = 16.0;
 
 /// Horizontal bars, one panel for each stage of each comparison.
 fn svg(comparisons: &[&Value]) -> String {
@@ -211,7 +228,7 @@ fn svg(comparisons: &[&Value]) -> String {
             escape(&format!(
                 "{}, {}",
                 text(&comparison["about"]["host"]),
-                text(&comparison["about"]["date"])
+                when(&comparison["about"])
             )),
         );
         y += 46.0;
@@ -223,23 +240,27 @@ fn svg(comparisons: &[&Value]) -> String {
         }
         y += 14.0;
     }
+    let (width, height) = (WIDTH + 2.0 * MARGIN, y + 2.0 * MARGIN - 14.0);
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {y}\" width=\"{WIDTH}\" height=\"{y}\" role=\"img\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"-{MARGIN} -{MARGIN} {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
          <title>Tokens per second of engines that run the same model in a browser</title>\n\
          <style>\n\
          text {{ font: 13px system-ui, sans-serif; fill: #1f1d1a }}\n\
          .title {{ font-size: 15px; font-weight: 600 }}\n\
          .label {{ font-weight: 600 }}\n\
          .soft {{ fill: #5d5850; font-size: 12px }}\n\
+         .ground {{ fill: #fbfaf7 }}\n\
          .own {{ fill: #b2470d }}\n\
          .peer {{ fill: #8d867a }}\n\
          @media (prefers-color-scheme: dark) {{\n\
          text {{ fill: #ece8e1 }}\n\
          .soft {{ fill: #aba498 }}\n\
+         .ground {{ fill: #161513 }}\n\
          .own {{ fill: #f3a06c }}\n\
          .peer {{ fill: #7d766b }}\n\
          }}\n\
-         </style>\n{body}</svg>\n"
+         </style>\n\
+         <rect class=\"ground\" x=\"-{MARGIN}\" y=\"-{MARGIN}\" width=\"{width}\" height=\"{height}\" rx=\"6\"/>\n{body}</svg>\n"
     )
 }
 
@@ -308,7 +329,7 @@ mod tests {
     fn comparison() -> Value {
         let rate = |median: f64| json!({ "median": median, "least": median, "samples": 3 });
         json!({
-            "about": { "host": "a browser; a machine", "date": "2026-01-01", "command": "c" },
+            "about": { "host": "a browser; a machine", "date": "2026-01-01", "command": "c", "load": 0.25 },
             "model": "A<B.gguf",
             "base": "cache-steering, CPU",
             "engines": [
@@ -316,6 +337,15 @@ mod tests {
                 { "name": "peer", "prefill": rate(100.0), "decode": rate(5.0) },
             ],
         })
+    }
+
+    #[test]
+    fn figures_of_a_busy_machine_say_so() {
+        let mut comparison = comparison();
+        comparison["about"]["load"] = json!(4.0);
+        for drawn in [svg(&[&comparison]), tables(&[&comparison], &[])] {
+            assert!(drawn.contains("not to be quoted"), "{drawn}");
+        }
     }
 
     #[test]
@@ -331,8 +361,8 @@ mod tests {
     #[test]
     fn the_longest_bar_fills_the_room_and_text_is_escaped() {
         let drawn = svg(&[&comparison()]);
-        assert!(drawn.contains("width=\"430.0\""), "{drawn}");
-        assert!(drawn.contains("width=\"107.5\""), "{drawn}");
+        assert!(drawn.contains("width=\"410.0\""), "{drawn}");
+        assert!(drawn.contains("width=\"102.5\""), "{drawn}");
         assert!(
             drawn.contains("A&lt;B") && !drawn.contains("A<B"),
             "{drawn}"

@@ -86,6 +86,7 @@ pub async fn run(args: Args) -> Result<()> {
         date: today(),
         command: args.command.clone().unwrap_or_else(typed),
         host: host(),
+        load: load(),
     };
     let bar = progress::steps("starting");
     bar.set_length(100);
@@ -148,6 +149,12 @@ fn host() -> String {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     format!("{name}, {threads} threads, {os} {arch}")
+}
+
+/// The load average of the last minute, where the system says.
+fn load() -> Option<f64> {
+    let averages = std::fs::read_to_string("/proc/loadavg").ok()?;
+    averages.split_whitespace().next()?.parse().ok()
 }
 
 fn today() -> String {
