@@ -2,14 +2,19 @@
 
 Measures what `cache-steering bench` measures of decoding and prefill, in bfloat16, twice: eagerly,
 and with a static cache and torch.compile (CUDA graphs where there is CUDA). Needs `torch` and
-`transformers`, and no network. Prints a table, and JSON to --json:
+`transformers`, and no network. With the JSON of a `cache-steering bench` of the same shape, taken on
+the same device just before, it writes the comparison that bench/ keeps:
 
-    python3 bench/peers/transformers_cuda.py --shape smollm2-360m --json peer.json
+    cache-steering bench --synthetic smollm2-360m --quant q8_0 --backend gpu --json ours.json
+    python3 bench/peers/transformers_cuda.py --shape smollm2-360m --beside ours.json --json comparison.json
 """
 
 import argparse
+import datetime
 import json
+import os
 import statistics
+import sys
 import time
 
 import torch
@@ -20,6 +25,10 @@ SHAPES = {
     "smollm2-135m": dict(hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=9, num_key_value_heads=3),
     "smollm2-360m": dict(hidden_size=960, intermediate_size=2560, num_hidden_layers=32, num_attention_heads=15, num_key_value_heads=5),
 }
+
+
+# The prompt that the comparison is about.
+PROMPT = 512
 
 
 def model_of(shape, layers, device):
@@ -76,6 +85,7 @@ class Subject:
         return cache, self._step(self.prompt(lanes, length), cache, positions)
 
     def decode_ms(self, context, lanes, steps, rounds):
+        """Milliseconds of a step, one figure for each round after the first."""
         cache, token = self.fill(lanes, context, (rounds + 1) * steps)
         at = context
         times = []
@@ -88,9 +98,10 @@ class Subject:
                 at += 1
             self.synchronize()
             times.append((time.perf_counter() - start) * 1000 / steps)
-        return statistics.median(times[1:])
+        return times[1:]
 
     def prefill_ms(self, length, rounds):
+        """Milliseconds of a prompt, one figure for each round after the first."""
         times = []
         for _ in range(rounds + 1):
             self.synchronize()
@@ -98,18 +109,42 @@ class Subject:
             self.fill(1, length, 0)
             self.synchronize()
             times.append((time.perf_counter() - start) * 1000)
-        return statistics.median(times[1:])
+        return times[1:]
+
+
+def rate(count, times):
+    """Tokens per second, as bench/ keeps them."""
+    rates = [count * 1000 / ms for ms in times]
+    return dict(median=statistics.median(rates), least=min(rates), samples=len(rates))
 
 
 def measure(subject, args):
-    figures = []
+    """(figure, tokens per second) of everything that `cache-steering bench` measures as well."""
     for context, lanes in [(128, 1), (128, 2), (128, 4), (128, 8), (2048, 1)]:
-        ms = subject.decode_ms(context, lanes, args.steps, args.rounds)
-        figures.append(dict(figure=f"decode at {context}, lanes: {lanes}", ms=ms, tokens_per_second=lanes * 1000 / ms))
+        times = subject.decode_ms(context, lanes, args.steps, args.rounds)
+        yield ("decode", context, lanes), rate(lanes, times)
     for length in [32, 512]:
-        ms = subject.prefill_ms(length, args.rounds)
-        figures.append(dict(figure=f"prefill, {length} tokens", ms=ms, tokens_per_second=length * 1000 / ms))
-    return figures
+        yield ("prefill", length, 1), rate(length, subject.prefill_ms(length, args.rounds))
+
+
+def engine(name, detail, prefill, decode, tokens):
+    return dict(name=name, detail=detail, promptTokens=PROMPT, tokens=tokens, prefill=prefill, decode=decode)
+
+
+def ours(path):
+    """The row of a `cache-steering bench --json`."""
+    with open(path) as file:
+        report = json.load(file)
+
+    def figure(kind, matches):
+        found = next(f for f in report[kind] if matches(f))
+        # Their least is the shortest time, which is not the least rate.
+        return dict(median=found["tokensPerSecond"], least=None, samples=found["ms"]["samples"])
+
+    prefill = figure("prefill", lambda f: f["tokens"] == PROMPT)
+    decode = figure("decode", lambda f: (f["context"], f["lanes"]) == (128, 1))
+    name = f"cache-steering, {report['model']['quant']}"
+    return engine(name, report["device"]["name"], prefill, decode, 64)
 
 
 def main():
@@ -119,22 +154,43 @@ def main():
     parser.add_argument("--layers", type=int, help="fewer layers than the shape has, to try the script")
     parser.add_argument("--steps", type=int, default=64, help="decode steps of a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json")
+    parser.add_argument("--beside", help="the JSON of a `cache-steering bench` on the same device")
+    parser.add_argument("--json", help="where to write the comparison")
     args = parser.parse_args()
 
     model = model_of(args.shape, args.layers, args.device)
-    name = torch.cuda.get_device_name() if args.device == "cuda" else args.device
-    report = dict(device=name, shape=args.shape, torch=torch.__version__, transformers=transformers.__version__, runs={})
+    device = torch.cuda.get_device_name() if args.device == "cuda" else args.device
+    versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
+    engines = []
     with torch.inference_mode():
-        for way, static in [("eager", False), ("static cache, compiled", True)]:
-            figures = measure(Subject(model, static), args)
-            report["runs"][way] = figures
-            print(f"transformers {transformers.__version__}, bf16, {way}, {args.shape}, {name}")
-            for f in figures:
-                print(f"  {f['figure']:<26} {f['ms']:9.3f} ms {f['tokens_per_second']:9.1f} tokens/s")
+        for way, static in [("eager", False), ("compiled", True)]:
+            figures = {}
+            print(f"{versions}, bf16, {way}, {args.shape}, {device}")
+            for figure, per_second in measure(Subject(model, static), args):
+                figures[figure] = per_second
+                kind, length, lanes = figure
+                print(f"  {kind:<8} {length:5} tokens, lanes: {lanes} {per_second['median']:10.1f} tokens/s", flush=True)
+            prefill, decode = figures["prefill", PROMPT, 1], figures["decode", 128, 1]
+            engines.append(engine(f"transformers, bf16, {way}", versions, prefill, decode, args.steps))
     if args.json:
+        base = engines[0]["name"]
+        if args.beside:
+            row = ours(args.beside)
+            base = row["name"]
+            engines.insert(0, row)
+        comparison = dict(
+            about=dict(
+                date=datetime.date.today().isoformat(),
+                command="python3 " + " ".join(["bench/peers/transformers_cuda.py", *sys.argv[1:]]),
+                load=os.getloadavg()[0],
+                host=f"native; {device}",
+            ),
+            model=f"{args.shape}, random weights",
+            base=base,
+            engines=engines,
+        )
         with open(args.json, "w") as out:
-            json.dump(report, out, indent=2)
+            json.dump(comparison, out, indent=2)
 
 
 if __name__ == "__main__":
