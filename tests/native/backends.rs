@@ -1,7 +1,9 @@
 //! The GPU backend against the CPU backend, on synthetic models of many shapes and formats.
 
 use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
-use cache_steering::backend::gpu::{GpuBuilder, GpuDevice};
+use cache_steering::backend::gpu::{
+    GpuBuilder, GpuDevice, KernelChoices, Product, ProductKernel, Reduction,
+};
 use cache_steering::backend::{Backend, BackendBuilder, CacheSize, Row, Slot};
 use cache_steering::model::weights::WeightFormat;
 use cache_steering::model::{ModelConfig, load, synthetic};
@@ -13,7 +15,12 @@ struct Pair {
     gpu: Box<dyn Backend>,
     cpu: Box<dyn Backend>,
     vocab_size: usize,
+    /// Largest difference of a number, in parts of the largest one.
+    tolerance: f32,
 }
+
+/// Both sides add up in f32, in different orders.
+const EXACT: f32 = 2e-5;
 
 fn shape(n_heads: usize, n_kv_heads: usize, head_dim: usize, vocab_size: usize) -> ModelConfig {
     ModelConfig {
@@ -41,19 +48,40 @@ fn load_with(
     loaded.expect("a synthetic model loads").1
 }
 
+fn device() -> GpuDevice {
+    block_on(GpuDevice::request()).expect("a Vulkan, Metal or DirectX adapter")
+}
+
+/// Both backends, the GPU with the kernels that suit it.
 fn pair(config: &ModelConfig, format: WeightFormat) -> Pair {
+    let device = device();
+    let choices = KernelChoices::for_device(&device);
+    pair_with(device, config, format, choices, 3, EXACT)
+}
+
+fn pair_with(
+    device: GpuDevice,
+    config: &ModelConfig,
+    format: WeightFormat,
+    choices: KernelChoices,
+    lanes: usize,
+    tolerance: f32,
+) -> Pair {
     let gguf = synthetic::gguf(config, format, 7).expect("a synthetic model");
     let cache = CacheSize {
-        lanes: 3,
-        capacity: 192,
+        lanes,
+        capacity: config.context_length,
     };
-    let device = block_on(GpuDevice::request()).expect("a Vulkan, Metal or DirectX adapter");
     Pair {
-        gpu: load_with(&gguf, |c| Ok(Box::new(GpuBuilder::new(device, c, cache)?))),
+        gpu: load_with(&gguf, |c| {
+            let builder = GpuBuilder::with_choices(device, c, cache, choices)?;
+            Ok(Box::new(builder))
+        }),
         cpu: load_with(&gguf, |c| {
             Ok(Box::new(CpuBuilder::new(c, cache, CpuPrecision::F32)?))
         }),
         vocab_size: config.vocab_size,
+        tolerance,
     }
 }
 
@@ -75,14 +103,14 @@ fn tokens(count: u32, vocab_size: usize) -> Vec<u32> {
         .collect()
 }
 
-fn assert_close(gpu: &[f32], cpu: &[f32], what: &str) {
+fn assert_close(gpu: &[f32], cpu: &[f32], tolerance: f32, what: &str) {
     assert_eq!(gpu.len(), cpu.len(), "{what}");
     let largest = cpu.iter().fold(0f32, |m, v| m.max(v.abs()));
     assert!(largest > 0.0, "{what}: all zero");
     for (i, (g, c)) in gpu.iter().zip(cpu).enumerate() {
         let error = (g - c).abs() / largest;
         assert!(
-            error < 2e-5,
+            error < tolerance,
             "{what}: value {i} is {g} on the GPU, {c} on the CPU"
         );
     }
@@ -98,15 +126,15 @@ impl Pair {
         let gpu = block_on(self.gpu.logits(rows)).expect("GPU logits");
         let cpu = block_on(self.cpu.logits(rows)).expect("CPU logits");
         assert_eq!(gpu.len(), rows.len() * self.vocab_size, "{what}");
-        assert_close(&gpu, &cpu, what);
+        assert_close(&gpu, &cpu, self.tolerance, what);
         gpu
     }
 
     fn compare_slots(&mut self, lane: usize, position: usize, what: &str) -> Slot {
         let gpu = block_on(self.gpu.read_slot(lane, position)).expect("GPU slot");
         let cpu = block_on(self.cpu.read_slot(lane, position)).expect("CPU slot");
-        assert_close(&gpu.keys, &cpu.keys, what);
-        assert_close(&gpu.values, &cpu.values, what);
+        assert_close(&gpu.keys, &cpu.keys, self.tolerance, what);
+        assert_close(&gpu.values, &cpu.values, self.tolerance, what);
         gpu
     }
 }
@@ -114,20 +142,23 @@ impl Pair {
 /// Prefill in several tiles and chunks, then a batched decode of lanes at different positions.
 fn check_model(config: &ModelConfig, format: WeightFormat) {
     let what = format!("{config:?} {}", format.name());
-    let mut pair = pair(config, format);
+    check_pair(&mut pair(config, format), config, &what);
+}
+
+fn check_pair(pair: &mut Pair, config: &ModelConfig, what: &str) {
     let prompt = tokens(93, config.vocab_size);
     // 64, then 29 rows: 3 full tiles and one that is not; the second chunk attends to the first.
     pair.forward(&rows(0, 0, prompt[..64].to_vec()));
-    pair.compare_logits(&rows(0, 64, prompt[64..].to_vec()), &what);
-    pair.compare_slots(0, 92, &what);
+    pair.compare_logits(&rows(0, 64, prompt[64..].to_vec()), what);
+    pair.compare_slots(0, 92, what);
 
     for backend in [&mut pair.gpu, &mut pair.cpu] {
         backend.copy_lane(0, 2, 70).expect("a copy");
     }
-    pair.compare_slots(2, 69, &what);
+    pair.compare_slots(2, 69, what);
     pair.forward(&rows(1, 0, [5]));
     let batch = [rows(0, 93, [3]), rows(1, 1, [4]), rows(2, 70, [9])].concat();
-    pair.compare_logits(&batch, &what);
+    pair.compare_logits(&batch, what);
 }
 
 #[test]
@@ -205,4 +236,167 @@ fn steering_moves_what_follows_and_nothing_else() {
         "the other lane stays as it was"
     );
     assert_ne!(after[config.vocab_size..], *other, "the steered lane moves");
+}
+
+/// The kernels that are compared with the CPU, and the difference that each may make.
+fn kernels() -> Vec<(KernelChoices, f32)> {
+    let vector = ProductKernel::vector;
+    let half = |reduction, pairs, slices| ProductKernel::Vector {
+        reduction,
+        pairs,
+        slices,
+        half: true,
+    };
+    let f32_kernels = [
+        ProductKernel::ROW,
+        ProductKernel::Tiled,
+        vector(Reduction::Workgroup, 8, 8),
+        vector(Reduction::Workgroup, 4, 32),
+        vector(Reduction::Subgroup, 32, 4),
+        vector(Reduction::Subgroup, 16, 8),
+    ];
+    let mut kernels: Vec<_> = f32_kernels
+        .into_iter()
+        .map(|kernel| (KernelChoices::fixed(kernel), EXACT))
+        .collect();
+    kernels.push((KernelChoices::hardware(), EXACT));
+    for kernel in [
+        half(Reduction::Row, 64, 1),
+        half(Reduction::Workgroup, 8, 16),
+    ] {
+        kernels.push((KernelChoices::fixed(kernel), HALF));
+    }
+    let mut f16_cache = KernelChoices::hardware();
+    f16_cache.f16_cache = true;
+    kernels.push((f16_cache, HALF));
+    kernels
+}
+
+/// f16 has 11 bits, and errors add up over the layers.
+const HALF: f32 = 4e-3;
+
+/// Whether a device may lack what a kernel needs: lavapipe has all of it.
+fn is_lavapipe(device: &GpuDevice) -> bool {
+    device.info().name.contains("llvmpipe")
+}
+
+#[test]
+fn every_kernel() {
+    let device = device();
+    // An odd vocabulary and odd numbers of blocks; three heads together; two times four heads.
+    for (config, format) in [
+        (shape(6, 2, 16, 321), WeightFormat::Q4_1),
+        (shape(8, 1, 32, 320), WeightFormat::Q8_0),
+    ] {
+        for (choices, tolerance) in kernels() {
+            let what = format!("{choices:?}");
+            if let Err(reason) = choices.check(&device) {
+                assert!(!is_lavapipe(&device), "{what}: {reason}");
+                continue;
+            }
+            let mut pair = pair_with(device.clone(), &config, format, choices, 8, tolerance);
+            check_pair(&mut pair, &config, &what);
+            // The other tiles of a decode step; lanes 3 to 7 are new.
+            for lane in 3..8 {
+                pair.forward(&rows(lane, 0, [lane + 20]));
+            }
+            for lanes in [2, 4, 5, 8] {
+                let batch: Vec<Row> = (8 - lanes..8)
+                    .flat_map(|lane| rows(lane, if lane < 3 { 71 } else { 1 }, [lane + 40]))
+                    .collect();
+                pair.compare_logits(&batch, &what);
+            }
+        }
+    }
+}
+
+/// Each weight format unpacks in f16 as it does in f32.
+#[test]
+fn every_weight_format_in_f16() {
+    let device = device();
+    let kernel = ProductKernel::Vector {
+        reduction: Reduction::Workgroup,
+        pairs: 8,
+        slices: 4,
+        half: true,
+    };
+    let config = shape(6, 2, 16, 320);
+    for format in [
+        WeightFormat::Q8_0,
+        WeightFormat::Q4_0,
+        WeightFormat::Q4_1,
+        WeightFormat::F16,
+        WeightFormat::F32,
+    ] {
+        let choices = KernelChoices::fixed(kernel);
+        if choices.check(&device).is_err() {
+            assert!(!is_lavapipe(&device));
+            continue;
+        }
+        let mut pair = pair_with(device.clone(), &config, format, choices, 3, HALF);
+        check_pair(&mut pair, &config, format.name());
+    }
+}
+
+/// Sequences long enough for attention to take them in 4 and 16 parts, beside short ones.
+#[test]
+fn split_attention() {
+    let config = ModelConfig {
+        n_layers: 2,
+        context_length: 1088,
+        ..shape(6, 2, 16, 320)
+    };
+    let device = device();
+    let choices = KernelChoices::hardware();
+    let mut pair = pair_with(device, &config, WeightFormat::Q8_0, choices, 3, EXACT);
+    let prompt = tokens(1080, config.vocab_size);
+    let mut done = 0;
+    for until in [300, 1080] {
+        for start in (done..until).step_by(64) {
+            let end = (start + 64).min(until);
+            pair.forward(&rows(0, start as u32, prompt[start..end].to_vec()));
+        }
+        done = until;
+        let position = until as u32;
+        pair.compare_logits(&rows(0, position, [7]), "one lane");
+        pair.forward(&rows(1, 0, [5]));
+        let batch = [rows(0, position, [3]), rows(1, 1, [4])].concat();
+        pair.compare_logits(&batch, "a long and a short lane");
+        let batch = [rows(0, position, [3]), rows(1, 1, [4]), rows(2, 0, [9])].concat();
+        pair.compare_logits(&batch, "three lanes");
+    }
+}
+
+/// Products of one model in different kernels.
+#[test]
+fn kernels_of_each_product() {
+    let config = shape(6, 2, 16, 320);
+    let mut choices = KernelChoices::hardware();
+    choices.set(
+        Product::Down,
+        1,
+        ProductKernel::vector(Reduction::Workgroup, 2, 64),
+    );
+    choices.set(Product::Head, 1, ProductKernel::ROW);
+    assert_eq!(choices.product(Product::Head, 1), ProductKernel::ROW);
+    assert_ne!(choices.product(Product::Head, 2), ProductKernel::ROW);
+    assert_eq!(choices.product(Product::Qkv, 9), ProductKernel::Tiled);
+    let json = serde_json::to_string(&choices).expect("JSON");
+    let read: KernelChoices = serde_json::from_str(&json).expect("the same choices");
+    assert_eq!(read, choices);
+    let mut pair = pair_with(device(), &config, WeightFormat::Q4_0, read, 3, EXACT);
+    check_pair(&mut pair, &config, "mixed");
+}
+
+#[test]
+fn a_kernel_that_no_device_runs_is_refused() {
+    let device = device();
+    for kernel in [
+        ProductKernel::vector(Reduction::Workgroup, 1024, 64),
+        ProductKernel::vector(Reduction::Subgroup, 1, 3),
+        ProductKernel::vector(Reduction::Row, 8, 8),
+        ProductKernel::vector(Reduction::Workgroup, 0, 8),
+    ] {
+        assert!(KernelChoices::fixed(kernel).check(&device).is_err());
+    }
 }

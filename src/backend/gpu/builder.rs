@@ -5,6 +5,7 @@
 
 use super::GpuBackend;
 use super::cache::{self, GpuCache};
+use super::choices::KernelChoices;
 use super::device::GpuDevice;
 use super::forward::{ForwardPass, LayerWeights, Weights};
 use super::weights::GpuMatrix;
@@ -19,6 +20,7 @@ pub struct GpuBuilder {
     device: GpuDevice,
     config: ModelConfig,
     cache: GpuCache,
+    choices: KernelChoices,
     /// Matrices that wait for the ones they are stacked with.
     waiting: HashMap<WeightName, WeightMatrix>,
     /// Uploaded matrices, by the name of their first part.
@@ -43,7 +45,8 @@ fn stacked(name: WeightName) -> Vec<WeightName> {
 impl GpuBuilder {
     /// The most positions that each of `lanes` can have in a KV cache on this device.
     pub fn largest_capacity(device: &GpuDevice, config: &ModelConfig, lanes: usize) -> usize {
-        cache::largest_capacity(device, config, lanes)
+        let f16 = KernelChoices::for_device(device).f16_cache;
+        cache::largest_capacity(device, config, lanes, f16)
     }
 
     /// Reserves the KV cache: what does not fit is said before any weight is read.
@@ -51,8 +54,24 @@ impl GpuBuilder {
     /// # Errors
     /// [`Error::GpuLimit`] where the cache exceeds what the adapter binds in one piece.
     pub fn new(device: GpuDevice, config: &ModelConfig, cache: CacheSize) -> Result<Self> {
+        let choices = KernelChoices::for_device(&device);
+        Self::with_choices(device, config, cache, choices)
+    }
+
+    /// As [`GpuBuilder::new`], with these kernels.
+    ///
+    /// # Errors
+    /// As [`GpuBuilder::new`], and [`Error::Gpu`] where the device cannot run these kernels.
+    pub fn with_choices(
+        device: GpuDevice,
+        config: &ModelConfig,
+        cache: CacheSize,
+        choices: KernelChoices,
+    ) -> Result<Self> {
+        choices.check(&device)?;
         Ok(Self {
-            cache: GpuCache::new(&device, config, cache)?,
+            cache: GpuCache::new(&device, config, cache, choices.f16_cache)?,
+            choices,
             device,
             config: config.clone(),
             waiting: HashMap::new(),
@@ -121,9 +140,10 @@ impl BackendBuilder for GpuBuilder {
             device,
             config,
             cache,
+            choices,
             ..
         } = *self;
-        let forward = ForwardPass::new(&device, &config, &cache, weights)?;
+        let forward = ForwardPass::new(&device, &config, &cache, weights, choices)?;
         device.check()?;
         Ok(Box::new(GpuBackend::new(device, cache, forward)))
     }

@@ -19,7 +19,42 @@ pub struct GpuDevice {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     info: AdapterInfo,
+    abilities: Abilities,
     fault: Arc<Mutex<Option<Fault>>>,
+}
+
+/// What kernels may use beyond what every adapter has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Abilities {
+    /// Arithmetic and storage in f16.
+    pub f16: bool,
+    /// Threads of the smallest subgroup, where kernels may use subgroups.
+    pub subgroup: Option<u32>,
+    /// Whether the device tells how long a pass took.
+    pub timestamps: bool,
+    /// The adapter and its driver, to know them again.
+    pub identity: String,
+}
+
+/// Features that make kernels faster, or measure them.
+const USEFUL: wgpu::Features = wgpu::Features::SHADER_F16
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::TIMESTAMP_QUERY);
+
+impl Abilities {
+    fn of(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Self {
+        let features = device.features();
+        let subgroups = features.contains(wgpu::Features::SUBGROUP);
+        Self {
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            subgroup: (subgroups && info.subgroup_min_size > 1).then_some(info.subgroup_min_size),
+            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+            identity: format!(
+                "{} {:04x} {:04x} {} {}",
+                info.name, info.vendor, info.device, info.driver, info.driver_info
+            ),
+        }
+    }
 }
 
 /// What the driver reported outside of any call of ours.
@@ -53,6 +88,7 @@ impl GpuDevice {
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("cache-steering"),
+                required_features: adapter.features() & USEFUL,
                 required_limits: adapter.limits(),
                 ..Default::default()
             })
@@ -66,11 +102,12 @@ impl GpuDevice {
             name: if described.name.is_empty() {
                 "WebGPU adapter".into()
             } else {
-                described.name
+                described.name.clone()
             },
             software: described.device_type == wgpu::DeviceType::Cpu,
         };
 
+        let abilities = Abilities::of(&device, &described);
         let fault = Arc::new(Mutex::new(None));
         let lost = fault.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -88,6 +125,7 @@ impl GpuDevice {
             device,
             queue,
             info,
+            abilities,
             fault,
         })
     }
@@ -95,6 +133,11 @@ impl GpuDevice {
     /// What the adapter says of itself.
     pub fn info(&self) -> &AdapterInfo {
         &self.info
+    }
+
+    /// What its kernels may use.
+    pub(super) fn abilities(&self) -> &Abilities {
+        &self.abilities
     }
 
     /// Bytes that a storage buffer may have.
@@ -172,7 +215,11 @@ impl GpuDevice {
 
     /// Reads the first `size` bytes of `staging`, a buffer made for mapping, after all work that
     /// was submitted so far.
-    pub(super) async fn read(&self, staging: &wgpu::Buffer, size: u64) -> Result<Vec<f32>> {
+    pub(super) async fn read<T: bytemuck::Pod>(
+        &self,
+        staging: &wgpu::Buffer,
+        size: u64,
+    ) -> Result<Vec<T>> {
         let (sender, mapped) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, ..size, move |result| {
             let _ = sender.send(result);

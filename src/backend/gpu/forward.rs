@@ -6,9 +6,11 @@
 //! `x` is the residual stream, `[row, width]`. Every layer is five dispatches.
 
 use super::cache::GpuCache;
+use super::choices::{KernelChoices, Product};
 use super::device::GpuDevice;
 use super::kernels::Kernels;
-use super::stages::{MAX_ROWS, MatrixShape, Stage, Variant};
+use super::stages::Stage;
+use super::variants::{KernelModel, MatrixShape, Variant};
 use super::weights::GpuMatrix;
 use crate::Result;
 use crate::backend::{Row, rope};
@@ -31,18 +33,99 @@ pub(super) struct LayerWeights {
     pub down: GpuMatrix,
 }
 
+/// What a step computes.
+#[derive(Clone, Copy)]
+enum Work {
+    Embed(MatrixShape),
+    Attention,
+    Product(Stage, Product, MatrixShape),
+}
+
 /// A kernel with everything bound, but for the number of rows.
 struct Step {
-    stage: Stage,
-    matrix: Option<MatrixShape>,
+    work: Work,
     bind_group: wgpu::BindGroup,
-    /// Size of the grid's first dimension; the second one runs over the batch.
+    /// Items of a batch row, as [`Variant::workgroups`] counts them.
     width: usize,
+}
+
+impl Step {
+    fn variant(&self, choices: &KernelChoices, rows: usize, splits: usize) -> Variant {
+        match self.work {
+            Work::Embed(matrix) => Variant::lookup(Stage::Embed, matrix),
+            Work::Attention => Variant::attention(splits),
+            Work::Product(stage, product, matrix) => {
+                let splits = match product {
+                    Product::Output => splits,
+                    _ => 1,
+                };
+                let kernel = choices.product(product, rows);
+                Variant::product(stage, matrix, kernel, rows, splits)
+            }
+        }
+    }
+}
+
+/// Most parts of all sequences of a batch that attention leaves for the next stage to merge.
+const MOST_SPLITS: usize = 32;
+
+/// Parts in which attention takes each of `rows` sequences, of which the longest has so many
+/// positions: few values, because each is a kernel of its own. A batch of many rows fills a GPU
+/// without.
+fn splits(rows: usize, longest: usize) -> usize {
+    let wanted = match longest {
+        0..256 => 1,
+        256..1024 => 4,
+        _ => 16,
+    };
+    [16, 4, 1]
+        .into_iter()
+        .find(|splits| *splits <= wanted && rows * splits <= MOST_SPLITS)
+        .unwrap_or(1)
+}
+
+/// Binds buffers to stages.
+struct Binder<'a> {
+    kernels: &'a mut Kernels,
+    batch: &'a wgpu::Buffer,
+}
+
+impl Binder<'_> {
+    /// The batch, then the matrix, then the stage's own buffers.
+    fn bind(
+        &mut self,
+        stage: Stage,
+        matrix: Option<&GpuMatrix>,
+        own: &[wgpu::BindingResource],
+    ) -> wgpu::BindGroup {
+        let mut resources = vec![self.batch.as_entire_binding()];
+        if let Some(matrix) = matrix {
+            resources.push(matrix.quants.as_entire_binding());
+            resources.push(matrix.scales.as_entire_binding());
+        }
+        resources.extend_from_slice(own);
+        self.kernels.bind(stage, &resources)
+    }
+
+    fn product(
+        &mut self,
+        stage: Stage,
+        product: Product,
+        matrix: &GpuMatrix,
+        own: &[wgpu::BindingResource],
+    ) -> Step {
+        Step {
+            work: Work::Product(stage, product, matrix.shape()),
+            bind_group: self.bind(stage, Some(matrix), own),
+            width: matrix.rows.div_ceil(2),
+        }
+    }
 }
 
 /// The kernels of a model in order, with their buffers bound.
 pub(super) struct ForwardPass {
     pub kernels: Kernels,
+    pub choices: KernelChoices,
     batch: wgpu::Buffer,
     /// From the embedding to the last layer.
     steps: Vec<Step>,
@@ -59,13 +142,19 @@ impl ForwardPass {
         config: &ModelConfig,
         cache: &GpuCache,
         weights: Weights,
+        choices: KernelChoices,
     ) -> Result<Self> {
+        let max_rows = choices.max_rows;
         let activations = |label: &str, width: usize| {
-            device.storage(label, (MAX_ROWS * width * size_of::<f32>()) as u64)
+            device.storage(label, (max_rows * width * size_of::<f32>()) as u64)
         };
         let x = activations("residual stream", config.width)?;
         let q = activations("queries", config.q_width())?;
-        let attended = activations("attention output", config.q_width())?;
+        let unmerged = MOST_SPLITS * config.n_heads * (config.head_dim + 4);
+        let attended = activations(
+            "attention output",
+            config.q_width().max(unmerged.div_ceil(max_rows)),
+        )?;
         let activated = activations("FFN activations", config.ffn_width)?;
         let logits = activations("logits", config.vocab_size)?;
         let staging = device.device.create_buffer(&wgpu::BufferDescriptor {
@@ -76,42 +165,37 @@ impl ForwardPass {
         });
         let rope = rope::table(config, cache.size().capacity);
         let rope = device.storage_with("RoPE", bytemuck::cast_slice(&rope))?;
-        let batch = device.uniform("batch", size_of::<[[u32; 4]; MAX_ROWS + 1]>() as u64);
+        let batch = device.uniform("batch", ((max_rows + 1) * size_of::<[u32; 4]>()) as u64);
 
-        let mut kernels = Kernels::new(device.clone(), config.clone(), cache.size());
-        // Binds the batch, then the matrix, then the stage's own buffers.
-        let mut step = |stage, matrix: Option<&GpuMatrix>, own: &[wgpu::BindingResource], width| {
-            let mut resources = vec![batch.as_entire_binding()];
-            if let Some(matrix) = matrix {
-                resources.push(matrix.quants.as_entire_binding());
-                resources.push(matrix.scales.as_entire_binding());
-            }
-            resources.extend_from_slice(own);
-            Step {
-                stage,
-                matrix: matrix.map(|m| MatrixShape {
-                    format: m.format,
-                    rows: m.rows,
-                    cols: m.cols,
-                }),
-                bind_group: kernels.bind(stage, &resources),
-                width,
-            }
+        let model = KernelModel {
+            config: config.clone(),
+            cache: cache.size(),
+            f16_cache: choices.f16_cache,
+            max_rows,
+        };
+        let mut kernels = Kernels::new(device.clone(), model);
+        let mut binder = Binder {
+            kernels: &mut kernels,
+            batch: &batch,
         };
         let [x_, q_, attended_, activated_] =
             [&x, &q, &attended, &activated].map(|b| b.as_entire_binding());
 
-        let mut steps = vec![step(
-            Stage::Embed,
-            Some(&weights.embedding),
-            std::slice::from_ref(&x_),
-            config.width / crate::model::weights::BLOCK,
-        )];
+        let mut steps = vec![Step {
+            work: Work::Embed(weights.embedding.shape()),
+            bind_group: binder.bind(
+                Stage::Embed,
+                Some(&weights.embedding),
+                std::slice::from_ref(&x_),
+            ),
+            width: config.width / crate::model::weights::BLOCK,
+        }];
         for (layer, w) in weights.layers.iter().enumerate() {
             let [keys, values] = cache.layer(layer);
-            steps.push(step(
+            steps.push(binder.product(
                 Stage::Qkv,
-                Some(&w.qkv),
+                Product::Qkv,
+                &w.qkv,
                 &[
                     x_.clone(),
                     w.attention_norm.as_entire_binding(),
@@ -120,49 +204,52 @@ impl ForwardPass {
                     keys.clone(),
                     values.clone(),
                 ],
-                w.qkv.rows / 2,
             ));
-            steps.push(step(
-                Stage::Attention,
-                None,
-                &[q_.clone(), keys, values, attended_.clone()],
-                config.n_heads,
-            ));
-            steps.push(step(
+            steps.push(Step {
+                work: Work::Attention,
+                bind_group: binder.bind(
+                    Stage::Attention,
+                    None,
+                    &[q_.clone(), keys, values, attended_.clone()],
+                ),
+                width: config.n_heads,
+            });
+            steps.push(binder.product(
                 Stage::Project,
-                Some(&w.attention_output),
+                Product::Output,
+                &w.attention_output,
                 &[attended_.clone(), x_.clone()],
-                config.width / 2,
             ));
-            steps.push(step(
+            steps.push(binder.product(
                 Stage::GateUp,
-                Some(&w.gate_up),
+                Product::GateUp,
+                &w.gate_up,
                 &[
                     x_.clone(),
                     w.ffn_norm.as_entire_binding(),
                     activated_.clone(),
                 ],
-                config.ffn_width,
             ));
-            steps.push(step(
+            steps.push(binder.product(
                 Stage::Project,
-                Some(&w.down),
+                Product::Down,
+                &w.down,
                 &[activated_.clone(), x_.clone()],
-                config.width / 2,
             ));
         }
-        let head = step(
+        let head = binder.product(
             Stage::Head,
-            Some(weights.output.as_ref().unwrap_or(&weights.embedding)),
+            Product::Head,
+            weights.output.as_ref().unwrap_or(&weights.embedding),
             &[
                 x_,
                 weights.output_norm.as_entire_binding(),
                 logits.as_entire_binding(),
             ],
-            config.vocab_size.div_ceil(2),
         );
         Ok(Self {
             kernels,
+            choices,
             batch,
             steps,
             head,
@@ -179,37 +266,46 @@ impl ForwardPass {
         rows: &[Row],
         logits: bool,
     ) -> wgpu::CommandEncoder {
-        let mut words = [[0u32; 4]; MAX_ROWS + 1];
+        let max_rows = self.choices.max_rows;
+        let mut words = vec![[0u32; 4]; max_rows + 1];
         for (to, row) in words.iter_mut().zip(rows) {
             *to = [row.token, row.lane, row.position, 0];
         }
-        words[MAX_ROWS][0] = rows.len() as u32;
+        words[max_rows][0] = rows.len() as u32;
         device
             .queue
             .write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
+        let longest = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
 
         let mut encoder = device.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        for step in self.steps.iter().chain(logits.then_some(&self.head)) {
-            let variant = match step.matrix {
-                Some(matrix) if step.stage.multiplies() => {
-                    Variant::product(step.stage, matrix, rows.len())
-                }
-                matrix => Variant {
-                    matrix,
-                    ..Variant::plain(step.stage)
-                },
-            };
-            let grid = [step.width, rows.len().div_ceil(variant.tile)];
-            self.kernels
-                .dispatch(&mut pass, variant, &step.bind_group, grid);
-        }
+        self.dispatch(&mut pass, rows.len(), longest as usize, logits);
         drop(pass);
         if logits {
             let bytes = self.logits_bytes(rows.len());
             encoder.copy_buffer_to_buffer(&self.logits, 0, &self.staging, 0, bytes);
         }
         encoder
+    }
+
+    /// Records the kernels of a pass over `rows` rows, of which none sees more than `longest`
+    /// positions, with the head if asked for.
+    pub fn dispatch(
+        &mut self,
+        pass: &mut wgpu::ComputePass,
+        rows: usize,
+        longest: usize,
+        head: bool,
+    ) {
+        let splits = match self.choices.split_attention {
+            true => splits(rows, longest),
+            false => 1,
+        };
+        for step in self.steps.iter().chain(head.then_some(&self.head)) {
+            let variant = step.variant(&self.choices, rows, splits);
+            let grid = [step.width, rows];
+            self.kernels.dispatch(pass, variant, &step.bind_group, grid);
+        }
     }
 
     /// Reads the logits of the first `rows` rows of the last pass: `[rows, vocab_size]`.

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `device` | the adapter, its limits, and its errors |
 //! | `weights` | quantised blocks, repacked for coalesced loads |
-//! | `stages` | the WGSL of each stage, put together |
+//! | `stages` | the stages, and what each binds |
+//! | `variants` | the WGSL of each stage in each of its variants |
+//! | `choices` | which variants run |
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
@@ -12,13 +14,16 @@
 
 mod builder;
 mod cache;
+mod choices;
 mod device;
 mod forward;
 mod kernels;
 mod stages;
+mod variants;
 mod weights;
 
 pub use builder::GpuBuilder;
+pub use choices::{KernelChoices, Product, ProductKernel, Reduction};
 pub use device::{AdapterInfo, GpuDevice};
 
 use super::{Backend, BackendInfo, BackendKind, CacheSize, Row, Slot};
@@ -42,7 +47,7 @@ impl GpuBackend {
                 kind: BackendKind::Gpu,
                 device: device.info().name.clone(),
                 software: device.info().software,
-                max_rows: stages::MAX_ROWS,
+                max_rows: forward.choices.max_rows,
             },
             device,
             cache,
