@@ -25,6 +25,7 @@ mod rope;
 use crate::Result;
 use crate::model::weights::{WeightMatrix, WeightName};
 use async_trait::async_trait;
+use gpu::KernelChoices;
 use serde::Serialize;
 
 /// One token at one position of one lane.
@@ -89,6 +90,11 @@ pub trait Backend {
     /// What this runs on.
     fn info(&self) -> &BackendInfo;
 
+    /// Which kernels run, where there is a choice.
+    fn kernel_choices(&self) -> Option<KernelChoices> {
+        None
+    }
+
     /// The KV cache's size.
     fn cache_size(&self) -> CacheSize;
 
@@ -131,9 +137,15 @@ pub trait Backend {
     /// # Errors
     /// As [`Backend::forward`].
     async fn finish(&mut self) -> Result<()>;
+
+    /// The graphics device that this runs on, if it does: for counts and times.
+    fn gpu(&self) -> Option<&gpu::GpuDevice> {
+        None
+    }
 }
 
 /// Takes a model's weights one at a time, in any order, and becomes a [`Backend`].
+#[async_trait(?Send)]
 pub trait BackendBuilder {
     /// Takes one tensor.
     ///
@@ -145,5 +157,5 @@ pub trait BackendBuilder {
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::Error::MissingTensor), or as [`Backend::forward`].
-    fn finish(self: Box<Self>) -> Result<Box<dyn Backend>>;
+    async fn finish(self: Box<Self>) -> Result<Box<dyn Backend>>;
 }

@@ -10,6 +10,7 @@ pub use score::Score;
 
 use crate::backend::choose::{BackendChoice, choose};
 use crate::backend::cpu::CpuPrecision;
+use crate::backend::gpu::KernelChoices;
 use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot};
 use crate::model::Model;
 use crate::model::load::{ByteSource, LoadProgress, load};
@@ -31,6 +32,9 @@ pub struct EngineOptions {
     /// [`DEFAULT_CAPACITY`](crate::backend::choose::DEFAULT_CAPACITY) where `None`, or as many as the
     /// GPU can hold.
     pub capacity: Option<usize>,
+    /// What [`Engine::kernel_choices`] gave on this device for a model of these sizes, to save the
+    /// second in which a GPU is measured; or kernels fixed by hand.
+    pub kernels: Option<KernelChoices>,
 }
 
 impl Default for EngineOptions {
@@ -46,6 +50,7 @@ impl Default for EngineOptions {
             },
             lanes: 2,
             capacity: None,
+            kernels: None,
         }
     }
 }
@@ -107,6 +112,7 @@ impl Engine {
                     options.lanes,
                     options.capacity,
                     options.cpu_precision,
+                    options.kernels,
                 )?;
                 reason = why;
                 Ok(builder)
@@ -141,6 +147,11 @@ impl Engine {
     /// Which backend runs and why, as one plain sentence.
     pub fn backend_reason(&self) -> &str {
         &self.reason
+    }
+
+    /// Which kernels the GPU runs, for [`EngineOptions::kernels`]; `None` on the CPU.
+    pub fn kernel_choices(&self) -> Option<KernelChoices> {
+        self.backend.kernel_choices()
     }
 
     /// Lanes and positions of the KV cache.

@@ -65,7 +65,7 @@ pub async fn load(
         chat,
         file,
     };
-    Ok((model, builder.finish()?))
+    Ok((model, builder.finish().await?))
 }
 
 /// Reads the header of a GGUF file and no more of it than that takes. The model may be of any

@@ -23,6 +23,7 @@ pub async fn engine(gguf: &[u8], backend: BackendChoice) -> Engine {
         cpu_precision: CpuPrecision::F32,
         lanes: 3,
         capacity: Some(256),
+        kernels: None,
     };
     let mut source = MemorySource::new(gguf.to_vec());
     Engine::load(&mut source, &options, &mut |_| ControlFlow::Continue(()))

@@ -55,7 +55,8 @@ fn device() -> GpuDevice {
 /// Both backends, the GPU with the kernels that suit it.
 fn pair(config: &ModelConfig, format: WeightFormat) -> Pair {
     let device = device();
-    let choices = KernelChoices::for_device(&device);
+    let mut choices = KernelChoices::for_device(&device);
+    choices.f16_cache = false;
     pair_with(device, config, format, choices, 3, EXACT)
 }
 
@@ -177,11 +178,14 @@ fn every_weight_format() {
 
 #[test]
 fn every_head_layout() {
-    // No grouping; one KV head for all; heads larger than a workgroup; an odd vocabulary.
+    // No grouping; one KV head for all; an odd vocabulary.
     for config in [
         shape(4, 4, 24, 320),
         shape(3, 1, 32, 320),
         shape(1, 1, 96, 321),
+        // Four heads together, twice; a head for each thread of a workgroup, and more.
+        shape(8, 1, 32, 320),
+        shape(8, 2, 260, 320),
     ] {
         check_model(&config, WeightFormat::Q8_0);
     }
@@ -241,12 +245,6 @@ fn steering_moves_what_follows_and_nothing_else() {
 /// The kernels that are compared with the CPU, and the difference that each may make.
 fn kernels() -> Vec<(KernelChoices, f32)> {
     let vector = ProductKernel::vector;
-    let half = |reduction, pairs, slices| ProductKernel::Vector {
-        reduction,
-        pairs,
-        slices,
-        half: true,
-    };
     let f32_kernels = [
         ProductKernel::ROW,
         ProductKernel::Tiled,
@@ -260,16 +258,23 @@ fn kernels() -> Vec<(KernelChoices, f32)> {
         .map(|kernel| (KernelChoices::fixed(kernel), EXACT))
         .collect();
     kernels.push((KernelChoices::hardware(), EXACT));
-    for kernel in [
-        half(Reduction::Row, 64, 1),
-        half(Reduction::Workgroup, 8, 16),
-    ] {
-        kernels.push((KernelChoices::fixed(kernel), HALF));
-    }
+    kernels.push((
+        KernelChoices::fixed(half(Reduction::Workgroup, 8, 16)),
+        HALF,
+    ));
     let mut f16_cache = KernelChoices::hardware();
     f16_cache.f16_cache = true;
     kernels.push((f16_cache, HALF));
     kernels
+}
+
+fn half(reduction: Reduction, pairs: u32, slices: u32) -> ProductKernel {
+    ProductKernel::Vector {
+        reduction,
+        pairs,
+        slices,
+        half: true,
+    }
 }
 
 /// f16 has 11 bits, and errors add up over the layers.
@@ -283,30 +288,32 @@ fn is_lavapipe(device: &GpuDevice) -> bool {
 #[test]
 fn every_kernel() {
     let device = device();
-    // An odd vocabulary and odd numbers of blocks; three heads together; two times four heads.
-    for (config, format) in [
-        (shape(6, 2, 16, 321), WeightFormat::Q4_1),
-        (shape(8, 1, 32, 320), WeightFormat::Q8_0),
-    ] {
-        for (choices, tolerance) in kernels() {
-            let what = format!("{choices:?}");
-            if let Err(reason) = choices.check(&device) {
-                assert!(!is_lavapipe(&device), "{what}: {reason}");
-                continue;
-            }
-            let mut pair = pair_with(device.clone(), &config, format, choices, 8, tolerance);
-            check_pair(&mut pair, &config, &what);
-            // The other tiles of a decode step; lanes 3 to 7 are new.
-            for lane in 3..8 {
-                pair.forward(&rows(lane, 0, [lane + 20]));
-            }
-            for lanes in [2, 4, 5, 8] {
-                let batch: Vec<Row> = (8 - lanes..8)
-                    .flat_map(|lane| rows(lane, if lane < 3 { 71 } else { 1 }, [lane + 40]))
-                    .collect();
-                pair.compare_logits(&batch, &what);
-            }
+    // An odd vocabulary; three query heads together.
+    let config = ModelConfig {
+        n_layers: 2,
+        ..shape(6, 2, 16, 321)
+    };
+    for (choices, tolerance) in kernels() {
+        let what = format!("{choices:?}");
+        if let Err(reason) = choices.check(&device) {
+            assert!(!is_lavapipe(&device), "{what}: {reason}");
+            continue;
         }
+        let format = WeightFormat::Q4_1;
+        let mut pair = pair_with(device.clone(), &config, format, choices, 8, tolerance);
+        let prompt = tokens(37, config.vocab_size);
+        pair.forward(&rows(0, 0, prompt));
+        for lane in 1..8 {
+            pair.forward(&rows(lane, 0, [lane + 20]));
+        }
+        // Every tile of a decode step, and one that is not full.
+        for lanes in [1, 2, 4, 5, 8] {
+            let batch: Vec<Row> = (0..lanes)
+                .flat_map(|lane| rows(lane, if lane == 0 { 37 } else { 1 }, [lane + 40]))
+                .collect();
+            pair.compare_logits(&batch, &what);
+        }
+        pair.compare_slots(0, 30, &what);
     }
 }
 
@@ -314,12 +321,6 @@ fn every_kernel() {
 #[test]
 fn every_weight_format_in_f16() {
     let device = device();
-    let kernel = ProductKernel::Vector {
-        reduction: Reduction::Workgroup,
-        pairs: 8,
-        slices: 4,
-        half: true,
-    };
     let config = shape(6, 2, 16, 320);
     for format in [
         WeightFormat::Q8_0,
@@ -328,13 +329,13 @@ fn every_weight_format_in_f16() {
         WeightFormat::F16,
         WeightFormat::F32,
     ] {
-        let choices = KernelChoices::fixed(kernel);
-        if choices.check(&device).is_err() {
-            assert!(!is_lavapipe(&device));
+        let choices = KernelChoices::fixed(half(Reduction::Row, 64, 1));
+        if let Err(reason) = choices.check(&device) {
+            assert!(!is_lavapipe(&device), "{reason}");
             continue;
         }
-        let mut pair = pair_with(device.clone(), &config, format, choices, 3, HALF);
-        check_pair(&mut pair, &config, format.name());
+        let mut pair = pair_with(device.clone(), &config, format, choices, 1, HALF);
+        pair.compare_logits(&rows(0, 0, [7]), format.name());
     }
 }
 
@@ -386,6 +387,38 @@ fn kernels_of_each_product() {
     assert_eq!(read, choices);
     let mut pair = pair_with(device(), &config, WeightFormat::Q4_0, read, 3, EXACT);
     check_pair(&mut pair, &config, "mixed");
+}
+
+/// What is measured computes the same, and is known again.
+#[test]
+fn measured_kernels() {
+    let config = shape(6, 2, 16, 320);
+    let device = device();
+    let gguf = synthetic::gguf(&config, WeightFormat::Q8_0, 7).expect("a synthetic model");
+    let cache = CacheSize {
+        lanes: 3,
+        capacity: config.context_length,
+    };
+    let gpu = load_with(&gguf, |c| {
+        Ok(Box::new(
+            GpuBuilder::new(device.clone(), c, cache)?.measured(),
+        ))
+    });
+    let choices = gpu.kernel_choices().expect("kernels");
+    assert_eq!(choices.key, KernelChoices::key(&device, &config));
+    let wider = ModelConfig {
+        width: 128,
+        ..config.clone()
+    };
+    assert_ne!(choices.key, KernelChoices::key(&device, &wider));
+    choices
+        .check(&device)
+        .expect("kernels that the device runs");
+
+    let mut pair = pair(&config, WeightFormat::Q8_0);
+    // One of them may be in f16.
+    (pair.gpu, pair.tolerance) = (gpu, HALF);
+    check_pair(&mut pair, &config, &format!("{choices:?}"));
 }
 
 #[test]

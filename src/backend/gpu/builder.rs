@@ -8,11 +8,13 @@ use super::cache::{self, GpuCache};
 use super::choices::KernelChoices;
 use super::device::GpuDevice;
 use super::forward::{ForwardPass, LayerWeights, Weights};
+use super::tune;
 use super::weights::GpuMatrix;
 use crate::backend::{Backend, BackendBuilder, CacheSize};
 use crate::model::ModelConfig;
 use crate::model::weights::{LayerWeight, WeightMatrix, WeightName};
 use crate::{Error, Result};
+use async_trait::async_trait;
 use std::collections::HashMap;
 
 /// Takes weights to GPU memory and becomes a [`GpuBackend`].
@@ -21,6 +23,8 @@ pub struct GpuBuilder {
     config: ModelConfig,
     cache: GpuCache,
     choices: KernelChoices,
+    /// Whether the choices are to be measured.
+    tune: bool,
     /// Matrices that wait for the ones they are stacked with.
     waiting: HashMap<WeightName, WeightMatrix>,
     /// Uploaded matrices, by the name of their first part.
@@ -49,16 +53,21 @@ impl GpuBuilder {
         cache::largest_capacity(device, config, lanes, f16)
     }
 
-    /// Reserves the KV cache: what does not fit is said before any weight is read.
+    /// Reserves the KV cache: what does not fit is said before any weight is read. On a real GPU,
+    /// which kernels run is measured once the weights are there, in about a second.
     ///
     /// # Errors
     /// [`Error::GpuLimit`] where the cache exceeds what the adapter binds in one piece.
     pub fn new(device: GpuDevice, config: &ModelConfig, cache: CacheSize) -> Result<Self> {
+        let tune = !device.info().software;
         let choices = KernelChoices::for_device(&device);
-        Self::with_choices(device, config, cache, choices)
+        Ok(Self {
+            tune,
+            ..Self::with_choices(device, config, cache, choices)?
+        })
     }
 
-    /// As [`GpuBuilder::new`], with these kernels.
+    /// As [`GpuBuilder::new`], with these kernels, as they are.
     ///
     /// # Errors
     /// As [`GpuBuilder::new`], and [`Error::Gpu`] where the device cannot run these kernels.
@@ -72,12 +81,20 @@ impl GpuBuilder {
         Ok(Self {
             cache: GpuCache::new(&device, config, cache, choices.f16_cache)?,
             choices,
+            tune: false,
             device,
             config: config.clone(),
             waiting: HashMap::new(),
             matrices: HashMap::new(),
             norms: HashMap::new(),
         })
+    }
+
+    /// Has the kernels measured, even on a software adapter, which does without.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        self.tune = true;
+        self
     }
 
     fn take_matrix(&mut self, name: WeightName) -> Result<GpuMatrix> {
@@ -95,6 +112,7 @@ fn missing(name: WeightName) -> Error {
     }
 }
 
+#[async_trait(?Send)]
 impl BackendBuilder for GpuBuilder {
     fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
         if name.is_norm() {
@@ -117,7 +135,7 @@ impl BackendBuilder for GpuBuilder {
         self.device.check()
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Box<dyn Backend>> {
+    async fn finish(mut self: Box<Self>) -> Result<Box<dyn Backend>> {
         let mut layers = Vec::with_capacity(self.config.n_layers);
         for layer in 0..self.config.n_layers {
             let name = |weight| WeightName::Layer(layer, weight);
@@ -141,10 +159,14 @@ impl BackendBuilder for GpuBuilder {
             config,
             cache,
             choices,
+            tune,
             ..
         } = *self;
-        let forward = ForwardPass::new(&device, &config, &cache, weights, choices)?;
+        let mut forward = ForwardPass::new(&device, &config, &cache, weights, choices)?;
         device.check()?;
+        if tune {
+            tune::tune(&device, &mut forward).await?;
+        }
         Ok(Box::new(GpuBackend::new(device, cache, forward)))
     }
 }

@@ -7,6 +7,7 @@
 
 use super::device::GpuDevice;
 use super::kernels::Kernels;
+use super::profile::Recorder;
 use super::stages::Stage;
 use super::variants::Variant;
 use crate::Result;
@@ -99,7 +100,7 @@ impl GpuCache {
         &self,
         device: &GpuDevice,
         kernels: &mut Kernels,
-        pass: &mut wgpu::ComputePass,
+        recorder: &mut Recorder,
         [from, to, len]: [usize; 3],
     ) {
         let lanes = device.uniform("copy_lane", 16);
@@ -110,7 +111,7 @@ impl GpuCache {
         let bound = [&lanes, &self.keys, &self.values].map(|b| b.as_entire_binding());
         let bind_group = kernels.bind(Stage::CopyLane, &bound);
         let grid = [len * self.kv_width / 4, self.n_layers];
-        kernels.dispatch(pass, Variant::plain(Stage::CopyLane), &bind_group, grid);
+        kernels.dispatch(recorder, Variant::plain(Stage::CopyLane), &bind_group, grid);
     }
 
     /// Records the addition of `delta` to a slot: one dispatch for all layers, keys and values.
@@ -118,7 +119,7 @@ impl GpuCache {
         &self,
         device: &GpuDevice,
         kernels: &mut Kernels,
-        pass: &mut wgpu::ComputePass,
+        recorder: &mut Recorder,
         [lane, position]: [usize; 2],
         delta: &Slot,
     ) -> Result<()> {
@@ -139,7 +140,12 @@ impl GpuCache {
         ];
         let bind_group = kernels.bind(Stage::AddToSlot, &buffers.map(|b| b.as_entire_binding()));
         let grid = [self.n_layers * self.kv_width / 4, 1];
-        kernels.dispatch(pass, Variant::plain(Stage::AddToSlot), &bind_group, grid);
+        kernels.dispatch(
+            recorder,
+            Variant::plain(Stage::AddToSlot),
+            &bind_group,
+            grid,
+        );
         Ok(())
     }
 

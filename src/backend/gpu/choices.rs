@@ -5,11 +5,15 @@
 //! [`ProductKernel`] for each; `tune` measures them, and a caller may keep them.
 
 use super::device::GpuDevice;
+use crate::model::ModelConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Workgroup memory of [`ProductKernel::Tiled`].
 const TILED_BYTES: u32 = ((64 + 32) * 9 * 16) + 128 * 4;
+
+/// Largest batch that choices may ask for: its rows are a uniform buffer.
+const MOST_ROWS: usize = 512;
 
 /// The version of the kernels: choices that were measured on other ones are measured again.
 const KERNELS: u32 = 1;
@@ -66,10 +70,18 @@ impl ProductKernel {
         }
     }
 
+    /// The same kernel in f16, where it has such a variant.
+    pub(super) fn in_f16(mut self) -> Self {
+        if let Self::Vector { half, .. } = &mut self {
+            *half = true;
+        }
+        self
+    }
+
     /// Threads of a workgroup.
     pub(super) fn threads(self) -> u32 {
         match self {
-            Self::Vector { pairs, slices, .. } => pairs * slices,
+            Self::Vector { pairs, slices, .. } => pairs.saturating_mul(slices),
             Self::Tiled => 128,
         }
     }
@@ -115,7 +127,7 @@ impl ProductKernel {
                 }
                 Reduction::Subgroup => (0, 0),
                 // Three sums for each row of the largest tile.
-                Reduction::Workgroup => (u32::MAX, threads * 3 * 8 * 4),
+                Reduction::Workgroup => (u32::MAX, threads.saturating_mul(3 * 8 * 4)),
             },
         };
         let slices = match self {
@@ -178,11 +190,10 @@ impl Product {
 pub(super) const CLASSES: [usize; 5] = [1, 2, 4, 8, usize::MAX];
 
 /// The variants that a device runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KernelChoices {
-    /// What they were measured on: adapter, sizes of the model, version of the kernels. Empty for
-    /// choices that were not measured.
-    pub key: String,
+    /// Identifies what they were measured on ([`KernelChoices::key`]); 0 where they were not.
+    pub key: u32,
     /// For each [`Product`], the kernel for batches of 1, 2, 4, 8 and more rows.
     products: [[ProductKernel; CLASSES.len()]; Product::ALL.len()],
     /// Whether keys and values are cached as f16.
@@ -203,7 +214,7 @@ impl KernelChoices {
     /// tests and experiments.
     pub fn fixed(kernel: ProductKernel) -> Self {
         Self {
-            key: String::new(),
+            key: 0,
             products: [[kernel; CLASSES.len()]; Product::ALL.len()],
             f16_cache: false,
             split_attention: false,
@@ -219,7 +230,19 @@ impl KernelChoices {
             choices.set(product, usize::MAX, ProductKernel::Tiled);
         }
         choices.split_attention = true;
+        choices.max_rows = 128;
         choices
+    }
+
+    /// A number that is another one for another adapter, driver, model or version of the kernels:
+    /// choices with this key hold for this device and model.
+    pub fn key(device: &GpuDevice, config: &ModelConfig) -> u32 {
+        let measured_on = (KERNELS, device.abilities(), config);
+        let text = format!("{measured_on:?}");
+        // FNV-1a. Two that collide cost speed at worst: what does not fit a device is refused.
+        text.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        })
     }
 
     /// What suits a device, before anything was measured.
@@ -243,6 +266,14 @@ impl KernelChoices {
         if let Some(kernel) = unfit {
             return Err(Error::Gpu {
                 reason: format!("this device cannot run the kernel {kernel:?}"),
+            });
+        }
+        if !(1..=MOST_ROWS).contains(&self.max_rows) {
+            return Err(Error::Gpu {
+                reason: format!(
+                    "a batch of {} rows is not from 1 to {MOST_ROWS}",
+                    self.max_rows
+                ),
             });
         }
         if self.f16_cache && !device.abilities().f16 {

@@ -1,7 +1,10 @@
 //! The connection to a graphics adapter, and what it reports when something goes wrong.
 
+use super::profile::Profiler;
 use crate::{Error, Result};
 use futures_channel::oneshot;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 /// What an adapter says of itself.
@@ -21,6 +24,7 @@ pub struct GpuDevice {
     info: AdapterInfo,
     abilities: Abilities,
     fault: Arc<Mutex<Option<Fault>>>,
+    pub(super) profiler: Rc<RefCell<Profiler>>,
 }
 
 /// What kernels may use beyond what every adapter has.
@@ -127,6 +131,7 @@ impl GpuDevice {
             info,
             abilities,
             fault,
+            profiler: Rc::default(),
         })
     }
 

@@ -6,9 +6,10 @@
 //! `x` is the residual stream, `[row, width]`. Every layer is five dispatches.
 
 use super::cache::GpuCache;
-use super::choices::{KernelChoices, Product};
+use super::choices::{KernelChoices, Product, ProductKernel};
 use super::device::GpuDevice;
 use super::kernels::Kernels;
+use super::profile::Recorder;
 use super::stages::Stage;
 use super::variants::{KernelModel, MatrixShape, Variant};
 use super::weights::GpuMatrix;
@@ -127,6 +128,10 @@ pub(super) struct ForwardPass {
     pub kernels: Kernels,
     pub choices: KernelChoices,
     batch: wgpu::Buffer,
+    x: wgpu::Buffer,
+    q: wgpu::Buffer,
+    attended: wgpu::Buffer,
+    activated: wgpu::Buffer,
     /// From the embedding to the last layer.
     steps: Vec<Step>,
     head: Step,
@@ -251,6 +256,10 @@ impl ForwardPass {
             kernels,
             choices,
             batch,
+            x,
+            q,
+            attended,
+            activated,
             steps,
             head,
             logits,
@@ -265,8 +274,23 @@ impl ForwardPass {
         device: &GpuDevice,
         rows: &[Row],
         logits: bool,
-    ) -> wgpu::CommandEncoder {
-        let max_rows = self.choices.max_rows;
+    ) -> wgpu::CommandBuffer {
+        self.write_batch(device, rows);
+        let longest = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
+
+        let mut recorder = device.record();
+        self.dispatch(&mut recorder, rows.len(), longest as usize, logits);
+        if logits {
+            let bytes = self.logits_bytes(rows.len());
+            let encoder = recorder.encoder();
+            encoder.copy_buffer_to_buffer(&self.logits, 0, &self.staging, 0, bytes);
+        }
+        recorder.finish()
+    }
+
+    /// Gives the kernels the rows that they run over.
+    pub fn write_batch(&self, device: &GpuDevice, rows: &[Row]) {
+        let max_rows = self.kernels.model.max_rows;
         let mut words = vec![[0u32; 4]; max_rows + 1];
         for (to, row) in words.iter_mut().zip(rows) {
             *to = [row.token, row.lane, row.position, 0];
@@ -275,28 +299,11 @@ impl ForwardPass {
         device
             .queue
             .write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
-        let longest = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
-
-        let mut encoder = device.device.create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        self.dispatch(&mut pass, rows.len(), longest as usize, logits);
-        drop(pass);
-        if logits {
-            let bytes = self.logits_bytes(rows.len());
-            encoder.copy_buffer_to_buffer(&self.logits, 0, &self.staging, 0, bytes);
-        }
-        encoder
     }
 
     /// Records the kernels of a pass over `rows` rows, of which none sees more than `longest`
     /// positions, with the head if asked for.
-    pub fn dispatch(
-        &mut self,
-        pass: &mut wgpu::ComputePass,
-        rows: usize,
-        longest: usize,
-        head: bool,
-    ) {
+    pub fn dispatch(&mut self, recorder: &mut Recorder, rows: usize, longest: usize, head: bool) {
         let splits = match self.choices.split_attention {
             true => splits(rows, longest),
             false => 1,
@@ -304,8 +311,60 @@ impl ForwardPass {
         for step in self.steps.iter().chain(head.then_some(&self.head)) {
             let variant = step.variant(&self.choices, rows, splits);
             let grid = [step.width, rows];
-            self.kernels.dispatch(pass, variant, &step.bind_group, grid);
+            self.kernels
+                .dispatch(recorder, variant, &step.bind_group, grid);
         }
+    }
+
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.kernels.model.config.n_layers
+    }
+
+    /// Records the embedding alone, for the tuner.
+    pub fn dispatch_embed(&mut self, recorder: &mut Recorder, rows: usize) {
+        let embed = &self.steps[0];
+        let variant = embed.variant(&self.choices, rows, 1);
+        let grid = [embed.width, rows];
+        self.kernels
+            .dispatch(recorder, variant, &embed.bind_group, grid);
+    }
+
+    /// Records one product of these layers alone, computed by `kernel`, for the tuner.
+    pub fn dispatch_product(
+        &mut self,
+        recorder: &mut Recorder,
+        product: Product,
+        layers: std::ops::Range<usize>,
+        kernel: ProductKernel,
+        rows: usize,
+    ) {
+        let steps = self.steps.iter().chain([&self.head]);
+        let of_product = steps.filter_map(|step| match step.work {
+            Work::Product(stage, p, matrix) if p == product => Some((stage, matrix, step)),
+            _ => None,
+        });
+        for (stage, matrix, step) in of_product.skip(layers.start).take(layers.len()) {
+            let variant = Variant::product(stage, matrix, kernel, rows, 1);
+            let grid = [step.width, rows];
+            self.kernels
+                .dispatch(recorder, variant, &step.bind_group, grid);
+        }
+    }
+
+    /// What a product leaves.
+    pub fn output(&self, product: Product) -> &wgpu::Buffer {
+        match product {
+            Product::Qkv => &self.q,
+            Product::Output | Product::Down => &self.x,
+            Product::GateUp => &self.activated,
+            Product::Head => &self.logits,
+        }
+    }
+
+    /// What products read, beside the residual stream.
+    pub fn inputs(&self) -> [&wgpu::Buffer; 2] {
+        [&self.attended, &self.activated]
     }
 
     /// Reads the logits of the first `rows` rows of the last pass: `[rows, vocab_size]`.

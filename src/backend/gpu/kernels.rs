@@ -1,6 +1,7 @@
 //! The compute pipelines of a model, each compiled when it is first used.
 
 use super::device::GpuDevice;
+use super::profile::Recorder;
 use super::stages::Binding::{Read, Uniform, Write};
 use super::stages::Stage;
 use super::variants::{KernelModel, Variant};
@@ -44,12 +45,13 @@ impl Kernels {
     /// Records one dispatch over [items of a row, rows], as [`Variant::workgroups`] counts them.
     pub fn dispatch(
         &mut self,
-        pass: &mut wgpu::ComputePass,
+        recorder: &mut Recorder,
         variant: Variant,
         bind_group: &wgpu::BindGroup,
         [width, rows]: [usize; 2],
     ) {
         let [x, y, z] = variant.workgroups(&self.model, width, rows);
+        let pass = recorder.pass(variant.stage.name());
         pass.set_pipeline(self.pipeline(variant));
         pass.set_bind_group(0, bind_group, &[]);
         pass.dispatch_workgroups(x, y, z);

@@ -7,10 +7,12 @@
 //! | `stages` | the stages, and what each binds |
 //! | `variants` | the WGSL of each stage in each of its variants |
 //! | `choices` | which variants run |
+//! | `tune` | which of them are fastest on this device |
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
 //! | `builder` | from a stream of weights to a backend |
+//! | `profile` | records dispatches, counts them, and times them for benchmarks |
 
 mod builder;
 mod cache;
@@ -18,19 +20,23 @@ mod choices;
 mod device;
 mod forward;
 mod kernels;
+mod profile;
 mod stages;
+mod tune;
 mod variants;
 mod weights;
 
 pub use builder::GpuBuilder;
 pub use choices::{KernelChoices, Product, ProductKernel, Reduction};
 pub use device::{AdapterInfo, GpuDevice};
+pub use profile::StageTime;
 
 use super::{Backend, BackendInfo, BackendKind, CacheSize, Row, Slot};
 use crate::Result;
 use async_trait::async_trait;
 use cache::GpuCache;
 use forward::ForwardPass;
+use profile::Recorder;
 
 /// A model and its KV cache in GPU memory.
 pub struct GpuBackend {
@@ -55,19 +61,14 @@ impl GpuBackend {
         }
     }
 
-    /// Records cache operations in a compute pass and submits them.
+    /// Records cache operations and submits them.
     fn operate(
         &mut self,
-        record: impl FnOnce(&mut Self, &mut wgpu::ComputePass) -> Result<()>,
+        record: impl FnOnce(&mut Self, &mut Recorder) -> Result<()>,
     ) -> Result<()> {
-        let mut encoder = self
-            .device
-            .device
-            .create_command_encoder(&Default::default());
-        let mut pass = encoder.begin_compute_pass(&Default::default());
-        record(self, &mut pass)?;
-        drop(pass);
-        self.device.queue.submit([encoder.finish()]);
+        let mut recorder = self.device.record();
+        record(self, &mut recorder)?;
+        self.device.queue.submit([recorder.finish()]);
         self.device.check()
     }
 }
@@ -78,36 +79,40 @@ impl Backend for GpuBackend {
         &self.info
     }
 
+    fn kernel_choices(&self) -> Option<KernelChoices> {
+        Some(self.forward.choices)
+    }
+
     fn cache_size(&self) -> CacheSize {
         self.cache.size()
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
-        let encoder = self.forward.record(&self.device, rows, false);
-        self.device.queue.submit([encoder.finish()]);
+        let commands = self.forward.record(&self.device, rows, false);
+        self.device.queue.submit([commands]);
         self.device.check()
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let encoder = self.forward.record(&self.device, rows, true);
-        self.device.queue.submit([encoder.finish()]);
+        let commands = self.forward.record(&self.device, rows, true);
+        self.device.queue.submit([commands]);
         self.forward.read_logits(&self.device, rows.len()).await
     }
 
     fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()> {
-        self.operate(|this, pass| {
+        self.operate(|this, recorder| {
             let kernels = &mut this.forward.kernels;
             this.cache
-                .copy_lane(&this.device, kernels, pass, [from, to, len]);
+                .copy_lane(&this.device, kernels, recorder, [from, to, len]);
             Ok(())
         })
     }
 
     fn add_to_slot(&mut self, lane: usize, position: usize, delta: &Slot) -> Result<()> {
-        self.operate(|this, pass| {
+        self.operate(|this, recorder| {
             let kernels = &mut this.forward.kernels;
             this.cache
-                .add_to_slot(&this.device, kernels, pass, [lane, position], delta)
+                .add_to_slot(&this.device, kernels, recorder, [lane, position], delta)
         })
     }
 
@@ -117,5 +122,9 @@ impl Backend for GpuBackend {
 
     async fn finish(&mut self) -> Result<()> {
         self.device.finish().await
+    }
+
+    fn gpu(&self) -> Option<&GpuDevice> {
+        Some(&self.device)
     }
 }

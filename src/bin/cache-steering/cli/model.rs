@@ -62,6 +62,7 @@ impl ModelArgs {
             },
             lanes: 1,
             capacity: Some(capacity.max(1)),
+            kernels: None,
         };
         let bar = progress::bytes("loading the model");
         let mut observer = |LoadProgress { done, total }| {
