@@ -39,7 +39,7 @@ fn attention(
     let kv_head = head / (N_HEADS / N_KV_HEADS);
     let q_head = row * N_HEADS + head;
     let lane_start = slot_address(batch.rows[row].lane, 0u) + kv_head * HEAD_VEC4;
-    let length = batch.rows[row].position + 1u;
+    let length = select(0u, batch.rows[row].position + 1u, is_computed(row));
     let share = (length + SPLITS - 1u) / SPLITS;
     let start = min(group.z * share, length);
     let end = min(start + share, length);

@@ -1,16 +1,16 @@
 // The batch: which token each row is, and where in the KV cache it lives. Every stage sees it.
 // MAX_ROWS is the largest batch; a pass over fewer rows leaves the rest as they were.
 
-struct Row {
-    token: u32,
-    lane: u32,
-    position: u32,
-    padding: u32,
-}
-
 struct Batch {
     rows: array<Row, MAX_ROWS>,
-    count: vec4<u32>,
+    row_count: u32,
+    active_count: u32,
 }
 
 @group(0) @binding(0) var<uniform> batch: Batch;
+
+// Whether a row is to be computed. Decode steps are submitted before it is known whether a lane
+// has ended; what is left of them then costs next to nothing.
+fn is_computed(row: u32) -> bool {
+    return row < batch.row_count && batch.rows[row].is_active != 0u;
+}

@@ -7,7 +7,7 @@
 fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     let k = id.x;
     let row = id.y;
-    if (k >= WEIGHT_COLS / 32u || row >= batch.count.x) {
+    if (k >= WEIGHT_COLS / 32u || !is_computed(row)) {
         return;
     }
     let block = load_block(k, batch.rows[row].token);

@@ -17,6 +17,9 @@ fn rows_of(pair: u32) -> vec2<u32> {
 }
 
 fn store(pair: u32, row: u32, product: vec2<f32>) {
+    if (!is_computed(row)) {
+        return;
+    }
     let head = pair / HALF;
     let element = pair % HALF;
     let position = batch.rows[row].position;

@@ -17,9 +17,11 @@
 //! | [`steering`] | the vector file, contrastive pairs, extraction, and the write to the cache |
 //! | [`observer`] | progress of long work, and the way to stop it |
 //! | [`generate`] | sampling, stop rules, and the loop that streams tokens from several lanes |
+//! | [`benchmark`] | how fast a device runs a model, with the figures that explain it |
 //! | `web` | the same for JavaScript (wasm only) |
 
 pub mod backend;
+pub mod benchmark;
 pub mod engine;
 mod error;
 pub mod generate;

@@ -2,7 +2,8 @@
 
 /**
  * @import {
- *   EngineInfo, GenerateEvent, GenerateRequest, GenerateResult, LoadProgress, LoadRequest, VectorInfo,
+ *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, EngineInfo, GenerateEvent, GenerateRequest,
+ *   GenerateResult, LoadProgress, LoadRequest, VectorInfo,
  * } from './pkg/cache_steering.js'
  * @import { Call, Failure, FromWorker, ToWorker } from './protocol.js'
  */
@@ -79,6 +80,16 @@ export class EngineClient {
    */
   generate(request, onEvent) {
     return this.#call({ type: 'generate', request }, onEvent);
+  }
+
+  /**
+   * Measures this device with a model of the benchmark's own.
+   * @param {BenchmarkRequest} request
+   * @param {(progress: BenchmarkProgress) => void} onProgress
+   * @returns {Promise<BenchmarkResult>}
+   */
+  benchmark(request, onProgress) {
+    return this.#call({ type: 'benchmark', request }, onProgress);
   }
 
   /** Ends the generation that runs; its promise resolves with what there is. */

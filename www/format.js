@@ -17,6 +17,12 @@ export function seconds(milliseconds) {
   return milliseconds < 10_000 ? `${(milliseconds / 1000).toFixed(2)} s` : `${Math.round(milliseconds / 1000)} s`;
 }
 
+/** @param {number} ms */
+export const milliseconds = (ms) => `${ms < 100 ? oneDigit.format(ms) : whole.format(Math.round(ms))} ms`;
+
+/** @param {number} us */
+export const microseconds = (us) => `${us < 100 ? oneDigit.format(us) : whole.format(Math.round(us))} µs`;
+
 /** @param {number} perSecond */
 export const rate = (perSecond) => (perSecond < 100 ? oneDigit.format(perSecond) : whole.format(Math.round(perSecond)));
 

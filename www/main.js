@@ -5,6 +5,7 @@ import { explain, isFatal } from './errors.js';
 import { missing } from './support.js';
 import { texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
+import { createBenchmark } from './ui/benchmark.js';
 import { createComposer } from './ui/composer.js';
 import { announce, reveal } from './ui/dom.js';
 import { createMemory } from './ui/memory.js';
@@ -59,6 +60,7 @@ function start(model, presets) {
   let kept;
   let stopping = false;
 
+  createBenchmark(() => backend);
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presets, advanced.usePreset, showChoice);
   bar.idle(model);

@@ -6,19 +6,21 @@
  * or one failure, all under the call's id. `stop` has no answer: the call that it ends has one.
  *
  * @import {
- *   EngineInfo, GenerateEvent, GenerateRequest, GenerateResult, LoadProgress, LoadRequest, VectorInfo,
+ *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, EngineInfo, GenerateEvent, GenerateRequest,
+ *   GenerateResult, LoadProgress, LoadRequest, VectorInfo,
  * } from './pkg/cache_steering.js'
  */
 
 /** @typedef {{ type: 'load', id: number, request: LoadRequest }} LoadCall */
 /** @typedef {{ type: 'loadVector', id: number, name: string, url: string }} LoadVectorCall */
 /** @typedef {{ type: 'generate', id: number, request: GenerateRequest }} GenerateCall */
-/** @typedef {LoadCall | LoadVectorCall | GenerateCall} Call */
+/** @typedef {{ type: 'benchmark', id: number, request: BenchmarkRequest }} BenchmarkCall */
+/** @typedef {LoadCall | LoadVectorCall | GenerateCall | BenchmarkCall} Call */
 
 /** What the page sends. @typedef {Call | { type: 'stop' }} ToWorker */
 
-/** @typedef {EngineInfo | VectorInfo | GenerateResult} Result */
-/** @typedef {LoadProgress | GenerateEvent} Progress */
+/** @typedef {EngineInfo | VectorInfo | GenerateResult | BenchmarkResult} Result */
+/** @typedef {LoadProgress | GenerateEvent | BenchmarkProgress} Progress */
 
 /** An error on its way: `name` is its kind, such as `Fetch` or `DeviceLost`. @typedef {{ name: string, message: string }} Failure */
 

@@ -1,7 +1,7 @@
 /**
  * Every sentence that changes while the page is used. What never changes stands in index.html.
  *
- * @import { EngineInfo, StopReason } from './pkg/cache_steering.js'
+ * @import { BenchmarkReport, EngineInfo, StopReason } from './pkg/cache_steering.js'
  * @import { ModelEntry, Preset } from './protocol.js'
  */
 
@@ -105,6 +105,43 @@ export const texts = {
     tokens: (n, reason) => (n === 1 ? 'token' : 'tokens') + (reason ? `, ${endings[reason]}` : ''),
     nothing: 'The model ended its answer at once.',
     stoppedEarly: 'Stopped before the first word.',
+  },
+
+  benchmark: {
+    title: 'Benchmark this device',
+    run: 'Run the benchmark',
+    again: 'Run it again',
+    starting: 'Starting the engine',
+    /** @param {string} what */
+    doing: (what) => `Measuring: ${what}`,
+    started: 'The benchmark runs.',
+    stopped: 'The benchmark was stopped.',
+    copied: 'The result is on the clipboard.',
+    copyByHand: 'The table is marked: copy it with your keyboard or menu.',
+    /** @param {BenchmarkReport} report */
+    done: ({ decode: [one] }) => `Done. This device writes ${format.rate(one.tokensPerSecond)} tokens per second.`,
+    /** @param {BenchmarkReport} report */
+    caption: ({ model, seconds }) => [
+      `${model.layers === 30 ? 'The shape of SmolLM2-135M' : `${model.layers} of the 30 layers of SmolLM2-135M, because memory is short`}`,
+      `${model.quant.toUpperCase()} weights made up`,
+      `in ${format.seconds(1000 * seconds)}`,
+    ].join(', '),
+    /** What was measured, the figure, and what it means. @param {BenchmarkReport} report @returns {[string, string, string][]} */
+    rows: ({ device, prefill, decode, steering }) => {
+      /** @param {number} n */
+      const perSecond = (n) => `${format.rate(n)} tokens/s`;
+      const one = decode.find((d) => d.lanes === 1);
+      const two = decode.find((d) => d.lanes === 2);
+      /** @type {[string, string, string][]} */
+      const rows = prefill.map((p) => ['Reading a prompt', perSecond(p.tokensPerSecond), `${p.tokens} tokens in ${format.milliseconds(p.ms.median)}`]);
+      if (one) rows.push(['Writing one answer', perSecond(one.tokensPerSecond), `${format.milliseconds(one.ms.median)} a token`]);
+      if (two) rows.push(['Writing two at once', perSecond(two.tokensPerSecond), `a step takes ${format.strength(two.overOneLane ?? 0)} times as long`]);
+      if (steering && one) {
+        rows.push(['The steering write', format.microseconds(steering.writeUs.median), `once, beside ${format.milliseconds(one.ms.median)} for every token`]);
+      }
+      rows.push(['Runs on', device.backend === 'gpu' ? 'GPU' : 'CPU', device.name + (device.software ? ', computes in software' : '')]);
+      return rows;
+    },
   },
 
   status: {

@@ -36,5 +36,6 @@ async function answer(call, tell) {
     case 'load': return ready.load(call.request, tell);
     case 'loadVector': return ready.loadVector(call.name, call.url);
     case 'generate': return ready.generate(call.request, tell);
+    case 'benchmark': return ready.benchmark(call.request, tell);
   }
 }

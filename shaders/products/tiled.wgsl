@@ -56,7 +56,7 @@ fn stage_input(first: u32, k: u32, thread: u32) -> f32 {
 // The products of pairs `pair` and `pair + 16` of the tile with one batch row:
 // (first row of both, second row of both).
 fn store_pairs(pairs: u32, pair: u32, row: u32, local_row: u32, sums: vec4<f32>) {
-    if (row >= batch.count.x) {
+    if (row >= batch.row_count) {
         return;
     }
     var products = sums;

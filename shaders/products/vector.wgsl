@@ -65,6 +65,9 @@ fn multiply(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
+    if (batch.active_count == 0u) {
+        return;
+    }
     let first = group.y * TILE;
     prepare_input(first, thread);
     let pair = group.x * PAIRS + pair_of(thread);
@@ -76,7 +79,7 @@ fn multiply(
         return;
     }
     for (var t = slice; t < TILE; t += SLICES) {
-        if (first + t >= batch.count.x) {
+        if (first + t >= batch.row_count) {
             return;
         }
         let whole = total(sums, thread, t);

@@ -106,13 +106,14 @@ impl ChosenBackend {
     ) -> Result<(Box<dyn BackendBuilder>, String)> {
         let size = |default: usize| CacheSize {
             lanes,
-            capacity: capacity.unwrap_or(default).min(config.context_length),
+            // One more for the engine, which sets a steered slot aside.
+            capacity: capacity.unwrap_or(default).min(config.context_length) + 1,
         };
         let cpu = || CpuBuilder::new(config, size(DEFAULT_CAPACITY), precision);
         let Some(device) = self.device else {
             return Ok((Box::new(cpu()?), self.reason));
         };
-        let largest = GpuBuilder::largest_capacity(&device, config, lanes);
+        let largest = GpuBuilder::largest_capacity(&device, config, lanes).saturating_sub(1);
         let default = largest.clamp(LEAST_CAPACITY, DEFAULT_CAPACITY);
         let gpu =
             match kernels.filter(|k| k.key == 0 || k.key == KernelChoices::key(&device, config)) {

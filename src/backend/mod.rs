@@ -13,6 +13,7 @@
 //! | `project` | a projection added to the residual stream: attention output, and FFN down |
 //! | `gate_up` | RMSNorm, gate and up projections, SwiGLU |
 //! | `head` | RMSNorm and the logits |
+//! | `sample` | the next token; on the GPU in two parts, `penalise` and `sample` |
 //!
 //! A stage has the same name in `shaders/`, in [`gpu`] and in [`cpu`]. Callers that keep track of
 //! what is in the cache use [`Engine`](crate::Engine); a backend trusts its rows to be in range.
@@ -23,10 +24,11 @@ pub mod gpu;
 mod rope;
 
 use crate::Result;
+use crate::generate::Sampling;
 use crate::model::weights::{WeightMatrix, WeightName};
 use async_trait::async_trait;
 use gpu::KernelChoices;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One token at one position of one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +39,28 @@ pub struct Row {
     pub lane: u32,
     /// Position in the lane, less than [`CacheSize::capacity`].
     pub position: u32,
+}
+
+/// What a lane needs to decode without being told anything more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DecodeLane {
+    /// The first input: a token that is not in the cache yet, and where it belongs.
+    pub row: Row,
+    /// How its tokens are chosen.
+    pub sampling: Sampling,
+    /// Tokens that the repetition penalty counts as seen before.
+    pub seen: Vec<u32>,
+    /// Most tokens to sample. The lane needs room for so many from the first input's position on.
+    pub limit: usize,
+}
+
+/// A token that was sampled in a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LaneToken {
+    /// The lane.
+    pub lane: usize,
+    /// The token.
+    pub token: u32,
 }
 
 /// How many sequences the KV cache holds and how long each may become.
@@ -58,6 +82,15 @@ pub struct Slot {
     pub values: Vec<f32>,
 }
 
+/// One position of one lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotAddress {
+    /// The lane.
+    pub lane: usize,
+    /// The position.
+    pub position: usize,
+}
+
 /// Which of the implementations runs, and on what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BackendInfo {
@@ -72,7 +105,7 @@ pub struct BackendInfo {
 }
 
 /// The two implementations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendKind {
     /// WGSL compute shaders through wgpu.
@@ -113,11 +146,29 @@ pub trait Backend {
     /// As [`Backend::forward`].
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>>;
 
-    /// Copies the first `len` positions of lane `from` to lane `to`.
+    /// Begins to decode in these lanes, at most [`BackendInfo::max_rows`], in place of a decoding
+    /// that was begun before. Each goes on until it has sampled one of the tokens `end`, or its
+    /// limit. Other work on the backend ends the decoding.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`](crate::Error::InvalidRequest) for sampling parameters that make no
+    /// sense, or as [`Backend::forward`].
+    fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()>;
+
+    /// The tokens of the next decode step, one for each lane that goes on; none once all lanes have
+    /// ended. The device may be several steps ahead: beyond the inputs of the steps that were
+    /// taken, the cache of these lanes may hold anything.
+    ///
+    /// # Errors
+    /// [`Error::NotANumber`](crate::Error::NotANumber), or as [`Backend::forward`].
+    async fn next_step(&mut self) -> Result<Vec<LaneToken>>;
+
+    /// Copies `len` positions, from one address on, to those from another on. The two ranges have
+    /// nothing in common.
     ///
     /// # Errors
     /// As [`Backend::forward`].
-    fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()>;
+    fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) -> Result<()>;
 
     /// Adds `delta` to the cached keys and values at `position` of `lane`, in one dispatch (GPU)
     /// or one pass over the cache (CPU).

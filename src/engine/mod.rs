@@ -3,20 +3,27 @@
 //! A lane is one sequence in the KV cache. The engine remembers which tokens each lane holds, so a
 //! later prompt with the same beginning prefills only the rest; it checks every range, so that the
 //! backend can trust its rows; and it is the only caller of [`Backend`].
+//!
+//! Steering a slot sets its former self aside, in the last position of the lane, which the engine
+//! keeps for that. So a prompt that was steered once is steered anew without computing any of it
+//! again.
 
+mod decode;
 mod score;
 
+pub use decode::DecodeRequest;
 pub use score::Score;
 
 use crate::backend::choose::{BackendChoice, choose};
 use crate::backend::cpu::CpuPrecision;
-use crate::backend::gpu::KernelChoices;
-use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot};
+use crate::backend::gpu::{GpuDevice, KernelChoices};
+use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot, SlotAddress};
 use crate::model::Model;
 use crate::model::load::{ByteSource, LoadProgress, load};
 use crate::observer::Observer;
 use crate::steering::{SteeringVector, Strength, apply};
 use crate::{Error, Result};
+use decode::Decoding;
 use serde::Serialize;
 
 /// How a model is to be loaded.
@@ -68,14 +75,28 @@ pub struct PrefillProgress {
 #[derive(Debug, Clone, Default)]
 struct Lane {
     tokens: Vec<u32>,
-    /// First position that was steered: from there on the cache is not what the tokens alone give.
-    steered: Option<usize>,
+    steered: Steered,
+}
+
+/// Where a lane is not what its tokens alone give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Steered {
+    #[default]
+    Nowhere,
+    /// At this position, whose former self was set aside, and in all that attended to it.
+    At(usize),
+    /// At several positions, this one being the first.
+    From(usize),
 }
 
 impl Lane {
     fn truncate(&mut self, len: usize) {
         self.tokens.truncate(len);
-        self.steered = self.steered.filter(|&position| position < len);
+        if let Steered::At(first) | Steered::From(first) = self.steered
+            && first >= len
+        {
+            self.steered = Steered::Nowhere;
+        }
     }
 }
 
@@ -85,6 +106,7 @@ pub struct Engine {
     backend: Box<dyn Backend>,
     reason: String,
     lanes: Vec<Lane>,
+    decoding: Decoding,
 }
 
 impl Engine {
@@ -131,6 +153,7 @@ impl Engine {
             backend,
             reason,
             lanes,
+            decoding: Decoding::default(),
         }
     }
 
@@ -154,9 +177,13 @@ impl Engine {
         self.backend.kernel_choices()
     }
 
-    /// Lanes and positions of the KV cache.
+    /// Lanes and positions of the KV cache, without the position that the engine keeps for itself.
     pub fn cache_size(&self) -> CacheSize {
-        self.backend.cache_size()
+        let CacheSize { lanes, capacity } = self.backend.cache_size();
+        CacheSize {
+            lanes,
+            capacity: capacity.saturating_sub(1),
+        }
     }
 
     /// The tokens whose keys and values a lane holds; none for a lane that does not exist.
@@ -164,23 +191,47 @@ impl Engine {
         self.lanes.get(lane).map_or(&[], |lane| &lane.tokens)
     }
 
-    /// Drops from a lane what is not the beginning of `tokens` or was steered, and says how many
-    /// of `tokens` it still holds. What remains was computed from the same tokens, though maybe in
-    /// other batches, so that its last bits may differ from those of a fresh prefill.
+    /// Drops from a lane what is not the beginning of `tokens`, takes steering back, and says how
+    /// many of `tokens` the lane still holds. What remains was computed from the same tokens,
+    /// though maybe in other batches, so that its last bits may differ from those of a fresh
+    /// prefill.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] where there is no such lane.
+    /// [`Error::InvalidRequest`] where there is no such lane, or as [`Backend::forward`].
     pub fn keep_prefix(&mut self, lane: usize, tokens: &[u32]) -> Result<usize> {
-        let lane = self.lane_mut(lane)?;
-        let common = lane
+        let held = self.lane(lane)?;
+        let common = held
             .tokens
             .iter()
             .zip(tokens)
             .take_while(|(a, b)| a == b)
             .count();
-        let kept = common.min(lane.steered.unwrap_or(common));
+        let kept = match held.steered {
+            Steered::At(position) if position < common => {
+                let (aside, here) = self.set_aside(lane, position);
+                self.backend.copy_slots(aside, here, 1)?;
+                position + 1
+            }
+            Steered::From(first) => common.min(first),
+            _ => common,
+        };
+        self.decoding = Decoding::default();
+        let lane = &mut self.lanes[lane];
         lane.truncate(kept);
+        lane.steered = Steered::Nowhere;
         Ok(kept)
+    }
+
+    /// Where the former self of a slot is set aside, and the slot.
+    fn set_aside(&self, lane: usize, position: usize) -> (SlotAddress, SlotAddress) {
+        let aside = self.cache_size().capacity;
+        (
+            SlotAddress {
+                lane,
+                position: aside,
+            },
+            SlotAddress { lane, position },
+        )
     }
 
     /// Appends tokens to lanes: their keys and values go to the cache. All parts run in the same
@@ -220,7 +271,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::prefill`], without [`Error::Cancelled`].
-    pub async fn decode(&mut self, steps: &[(usize, u32)]) -> Result<Vec<Vec<f32>>> {
+    pub async fn logits(&mut self, steps: &[(usize, u32)]) -> Result<Vec<Vec<f32>>> {
         let tokens: Vec<[u32; 1]> = steps.iter().map(|&(_, token)| [token]).collect();
         let parts: Vec<(usize, &[u32])> = steps
             .iter()
@@ -246,6 +297,7 @@ impl Engine {
     /// [`Error::InvalidRequest`] where there is no such lane.
     pub fn truncate(&mut self, lane: usize, len: usize) -> Result<()> {
         self.lane_mut(lane)?.truncate(len);
+        self.decoding = Decoding::default();
         Ok(())
     }
 
@@ -256,8 +308,16 @@ impl Engine {
     pub fn copy_lane(&mut self, from: usize, to: usize) -> Result<()> {
         let source = self.lane(from)?.clone();
         self.lane(to)?;
+        self.decoding = Decoding::default();
         if from != to {
-            self.backend.copy_lane(from, to, source.tokens.len())?;
+            let start = |lane| SlotAddress { lane, position: 0 };
+            let len = source.tokens.len();
+            self.backend.copy_slots(start(from), start(to), len)?;
+            if let Steered::At(position) = source.steered {
+                let (from, _) = self.set_aside(from, position);
+                let (to, _) = self.set_aside(to, position);
+                self.backend.copy_slots(from, to, 1)?;
+            }
             self.lanes[to] = source;
         }
         Ok(())
@@ -282,9 +342,18 @@ impl Engine {
         let Some(delta) = apply::delta(vector, strength) else {
             return Ok(false);
         };
+        let steered = match self.lanes[lane].steered {
+            Steered::Nowhere => {
+                let (aside, here) = self.set_aside(lane, position);
+                self.backend.copy_slots(here, aside, 1)?;
+                Steered::At(position)
+            }
+            Steered::At(first) if first == position => Steered::At(first),
+            Steered::At(first) | Steered::From(first) => Steered::From(first.min(position)),
+        };
+        self.decoding = Decoding::default();
         self.backend.add_to_slot(lane, position, &delta)?;
-        let steered = &mut self.lanes[lane].steered;
-        *steered = Some(steered.map_or(position, |first| first.min(position)));
+        self.lanes[lane].steered = steered;
         Ok(true)
     }
 
@@ -305,8 +374,26 @@ impl Engine {
         self.backend.finish().await
     }
 
+    /// The graphics device that the model runs on, if it does: for counts and times.
+    pub fn gpu(&self) -> Option<&GpuDevice> {
+        self.backend.gpu()
+    }
+
+    /// Takes `tokens` for what a lane holds, without computing them: what is in the cache there is
+    /// whatever was written before, or zeros. For timings at a long context.
+    pub(crate) fn pretend(&mut self, lane: usize, tokens: &[u32]) -> Result<()> {
+        *self.lane_mut(lane)? = Lane {
+            tokens: tokens.to_vec(),
+            steered: Steered::Nowhere,
+        };
+        Ok(())
+    }
+
     /// The rows that append these parts to their lanes, after all checks.
-    fn rows(&self, parts: &[(usize, &[u32])]) -> Result<Vec<Row>> {
+    ///
+    /// Whoever asks for rows has other work for the backend than the decoding that was begun.
+    fn rows(&mut self, parts: &[(usize, &[u32])]) -> Result<Vec<Row>> {
+        self.decoding = Decoding::default();
         let capacity = self.cache_size().capacity;
         let mut rows = Vec::with_capacity(parts.iter().map(|(_, tokens)| tokens.len()).sum());
         for (i, &(lane, tokens)) in parts.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The state of one lane while it answers.
 
-use super::{LaneOutcome, Sampler, Sampling, StopReason};
+use super::{LaneOutcome, StopReason};
 use crate::Result;
 use crate::model::{Model, TextStream, Tokenizer};
 
@@ -11,15 +11,13 @@ pub(super) struct LaneState {
     pub decode_ms: f64,
     tokens: Vec<u32>,
     text: String,
-    sampler: Sampler,
     stream: TextStream,
     tokenizer: Tokenizer,
 }
 
 impl LaneState {
-    pub fn new(model: &Model, sequence: Vec<u32>, sampling: Sampling) -> Result<Self> {
-        Ok(Self {
-            sampler: Sampler::new(sampling, &sequence, model.config.vocab_size)?,
+    pub fn new(model: &Model, sequence: Vec<u32>) -> Self {
+        Self {
             stream: model.tokenizer.stream(),
             tokenizer: model.tokenizer.clone(),
             sequence,
@@ -27,21 +25,15 @@ impl LaneState {
             decode_ms: 0.0,
             tokens: Vec::new(),
             text: String::new(),
-        })
+        }
     }
 
-    /// Chooses the next token, given its logits, and says what it adds to the text. `room` is the
-    /// number of tokens that the lane's cache still takes.
-    pub fn push(
-        &mut self,
-        logits: &[f32],
-        max_tokens: usize,
-        room: usize,
-    ) -> Result<(u32, String)> {
-        let token = self.sampler.sample(logits)?;
+    /// Takes the next token and gives what it adds to the text. `room` is the number of tokens
+    /// that the lane's cache still takes.
+    pub fn push(&mut self, token: u32, max_tokens: usize, room: usize) -> Result<String> {
         self.tokens.push(token);
         let mut piece = self.stream.push(token)?;
-        self.stop = if self.tokenizer.is_end(token) {
+        self.stop = if self.tokenizer.end_tokens().contains(&token) {
             Some(StopReason::EndOfText)
         } else if self.tokens.len() >= max_tokens {
             Some(StopReason::MaxTokens)
@@ -54,7 +46,7 @@ impl LaneState {
             piece.push_str(&self.stream.finish()?);
         }
         self.text.push_str(&piece);
-        Ok((token, piece))
+        Ok(piece)
     }
 
     pub fn into_outcome(self) -> LaneOutcome {
@@ -65,14 +57,4 @@ impl LaneState {
             decode_ms: self.decode_ms,
         }
     }
-}
-
-/// The next decode batch: each unfinished lane with its last token.
-pub(super) fn steps(lanes: &[LaneState]) -> Vec<(usize, u32)> {
-    lanes
-        .iter()
-        .enumerate()
-        .filter(|(_, lane)| lane.stop.is_none())
-        .filter_map(|(index, lane)| Some((index, *lane.tokens.last().or(lane.sequence.last())?)))
-        .collect()
 }

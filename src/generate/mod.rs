@@ -8,7 +8,8 @@
 //!    an earlier request is not computed again.
 //! 2. In a steered lane, the vector is added to the last cached position.
 //! 3. The last token is the first decode input. All lanes that are not finished decode in one
-//!    batch per step, so the weights are read once for all of them.
+//!    batch per step, so the weights are read once for all of them. The lanes sample their own
+//!    tokens; a GPU is some steps ahead of what is read here.
 //!
 //! The observer gets [`Event`]s and can stop the work; the result is an [`Outcome`].
 
@@ -17,11 +18,11 @@ mod prefill;
 pub mod sampling;
 pub mod stop;
 
-pub use sampling::{Sampler, Sampling};
+pub use sampling::Sampling;
 pub use stop::StopReason;
 
-use crate::backend::CacheSize;
-use crate::engine::Engine;
+use crate::backend::{CacheSize, LaneToken};
+use crate::engine::{DecodeRequest, Engine};
 use crate::model::{Message, Model};
 use crate::observer::Observer;
 use crate::steering::{SteeringVector, Strength};
@@ -177,17 +178,17 @@ pub async fn generate(
     timings.steering_ms = steer(engine, request, &lanes).await?;
 
     let decode_start = Instant::now();
+    engine.start_decode(&request.decode_requests(&lanes))?;
     loop {
-        let steps = lanes::steps(&lanes);
-        if steps.is_empty() {
+        let tokens = engine.next_step().await?;
+        if tokens.is_empty() {
             return Ok(outcome(lanes, timings));
         }
-        let logits = engine.decode(&steps).await?;
         timings.decode_steps += 1;
-        for (&(index, _), logits) in steps.iter().zip(logits) {
+        for LaneToken { lane: index, token } in tokens {
             let lane = &mut lanes[index];
             let room = engine.cache_size().capacity - engine.tokens(index).len();
-            let (token, text) = lane.push(&logits, request.max_tokens, room)?;
+            let text = lane.push(token, request.max_tokens, room)?;
             timings.decode_ms = ms(decode_start.elapsed());
             if timings.first_token_ms == 0.0 {
                 timings.first_token_ms = ms(start.elapsed());
@@ -247,7 +248,24 @@ impl Request {
                     }
                     _ => {}
                 }
-                LaneState::new(engine.model(), sequence, lane.sampling)
+                lane.sampling.check()?;
+                Ok(LaneState::new(engine.model(), sequence))
+            })
+            .collect()
+    }
+
+    /// What each lane decodes from: the last token of its sequence, which is not cached yet.
+    fn decode_requests(&self, lanes: &[LaneState]) -> Vec<DecodeRequest> {
+        lanes
+            .iter()
+            .enumerate()
+            .filter_map(|(lane, state)| {
+                Some(DecodeRequest {
+                    lane,
+                    input: *state.sequence.last()?,
+                    sampling: self.lanes[lane].sampling,
+                    limit: self.max_tokens,
+                })
             })
             .collect()
     }

@@ -7,7 +7,7 @@
 use super::header::{Header, MAX_HEADER_BYTES, Parsed};
 use super::stream::Reader;
 use super::weights::WeightName;
-use super::{ChatTemplate, Model, ModelConfig, Tokenizer, convert};
+use super::{ChatTemplate, Model, ModelConfig, Tokenizer, WeightSize, convert};
 use crate::backend::{Backend, BackendBuilder};
 use crate::observer::Observer;
 use crate::{Error, Result};
@@ -49,6 +49,7 @@ pub async fn load(
     let tokenizer = Tokenizer::from_metadata(&header.metadata)?;
     let chat = ChatTemplate::from_metadata(&header.metadata)?;
     let mut builder = build(&config)?;
+    let mut weights = WeightSize::default();
     for (info, name) in header.tensors.iter().zip(names) {
         let what = format!("the tensor {:?}", info.name);
         let len = usize::try_from(info.bytes).map_err(|_| Error::OutOfMemory {
@@ -56,7 +57,9 @@ pub async fn load(
             need: info.bytes,
         })?;
         let data = reader.take(&what, info.offset, len).await?;
-        builder.add(name, convert::matrix(name, info, data, &config)?)?;
+        let matrix = convert::matrix(name, info, data, &config)?;
+        weights.add(name, &matrix);
+        builder.add(name, matrix)?;
     }
     let file = reader.finish().await?;
     let model = Model {
@@ -64,6 +67,7 @@ pub async fn load(
         tokenizer,
         chat,
         file,
+        weights,
     };
     Ok((model, builder.finish().await?))
 }

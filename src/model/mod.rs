@@ -10,6 +10,7 @@ mod convert;
 pub mod header;
 pub mod load;
 pub mod metadata;
+pub mod size;
 mod stream;
 pub mod synthetic;
 pub mod tokenizer;
@@ -20,6 +21,7 @@ pub use config::ModelConfig;
 pub use header::Header;
 pub use load::{LoadProgress, load};
 pub use metadata::Metadata;
+pub use size::WeightSize;
 pub use tokenizer::{TextStream, Tokenizer};
 
 use serde::Serialize;
@@ -35,6 +37,8 @@ pub struct Model {
     pub chat: ChatTemplate,
     /// The file that it came from.
     pub file: ModelFile,
+    /// What its weights weigh.
+    pub weights: WeightSize,
 }
 
 /// What identifies the file that a model was loaded from.

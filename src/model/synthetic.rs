@@ -1,16 +1,17 @@
-//! Models of any size with random weights, written as complete GGUF files.
+//! Models of any size with random weights: as complete GGUF files, or made up one tensor at a time.
 //!
 //! They exercise the loader and the backends where no real model of that size, format or shape is
 //! at hand: in tests, in the browser, and in benchmarks. They are complete down to the tokenizer
 //! and the chat template, and say nothing of sense. Their rows of queries and keys count as being
 //! in the file's order, as in every llama GGUF file: the loader reorders them.
 
-use super::ModelConfig;
-use super::metadata::Value;
-use super::weights::{LayerWeight, WeightFormat, WeightName};
+use super::metadata::{Metadata, Value};
+use super::weights::{BLOCK, LayerWeight, WeightFormat, WeightMatrix, WeightName};
+use super::{ChatTemplate, Model, ModelConfig, ModelFile, Tokenizer, WeightSize};
 use crate::{Error, Result};
 use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
 use candle_core::{Device, Tensor};
+use half::f16;
 use std::io::Cursor;
 
 /// Special tokens, with the ids that they have in SmolLM2.
@@ -40,9 +41,23 @@ pub fn tiny() -> ModelConfig {
     }
 }
 
+/// The shape of SmolLM2-135M.
+pub fn smollm2_135m() -> ModelConfig {
+    ModelConfig {
+        name: "smollm2-135m".into(),
+        n_layers: 30,
+        width: 576,
+        ffn_width: 1536,
+        n_heads: 9,
+        n_kv_heads: 3,
+        ..smollm2_360m()
+    }
+}
+
 /// The shape of SmolLM2-360M.
 pub fn smollm2_360m() -> ModelConfig {
     ModelConfig {
+        name: "smollm2-360m".into(),
         n_layers: 32,
         width: 960,
         ffn_width: 2560,
@@ -81,6 +96,113 @@ pub fn gguf(config: &ModelConfig, format: WeightFormat, seed: u64) -> Result<Vec
     Ok(file.into_inner())
 }
 
+/// A model without its weights, to go with those of [`weights`].
+///
+/// # Errors
+/// [`Error::InvalidRequest`] where the vocabulary is too small or too large.
+pub fn model(config: &ModelConfig) -> Result<Model> {
+    let entries = metadata(config)?.into_iter();
+    let metadata = Metadata(entries.map(|(k, v)| (k.to_owned(), v)).collect());
+    Ok(Model {
+        config: config.clone(),
+        tokenizer: Tokenizer::from_metadata(&metadata)?,
+        chat: ChatTemplate::from_metadata(&metadata)?,
+        file: ModelFile {
+            bytes: 0,
+            sha256: String::new(),
+        },
+        weights: WeightSize::default(),
+    })
+}
+
+/// The weights of a model of these sizes, made up one at a time as they are asked for, for timings:
+/// random blocks whose scales keep activations finite. As in real files of four bits a weight, the
+/// embedding that the head is tied to has eight.
+pub fn weights(
+    config: &ModelConfig,
+    format: WeightFormat,
+) -> impl Iterator<Item = (WeightName, WeightMatrix)> {
+    WeightName::required(config).zip(1..).map(move |(name, n)| {
+        let (rows, cols) = name.shape(config);
+        let (mean, deviation) = distribution(config, name);
+        let format = match (name, format) {
+            _ if name.is_norm() => WeightFormat::F32,
+            (WeightName::Embedding, WeightFormat::Q4_0 | WeightFormat::Q4_1) => WeightFormat::Q8_0,
+            _ => format,
+        };
+        let mut random = Random(n << 40);
+        let data = blocks(format, rows * cols / BLOCK, mean, deviation, &mut random);
+        let matrix = WeightMatrix {
+            format,
+            rows,
+            cols,
+            data,
+        };
+        (name, matrix)
+    })
+}
+
+/// `count` blocks of random values with this deviation; F32 has the mean as well.
+fn blocks(
+    format: WeightFormat,
+    count: usize,
+    mean: f32,
+    deviation: f32,
+    random: &mut Random,
+) -> Vec<u8> {
+    let mut data = vec![0; count * format.block_bytes()];
+    match format {
+        WeightFormat::F32 => {
+            for value in data.chunks_exact_mut(4) {
+                let drawn = mean + deviation * random.next();
+                value.copy_from_slice(&drawn.to_le_bytes());
+            }
+            return data;
+        }
+        WeightFormat::F16 => {
+            for value in data.chunks_exact_mut(2) {
+                let drawn = f16::from_f32(deviation * random.next());
+                value.copy_from_slice(&drawn.to_le_bytes());
+            }
+            return data;
+        }
+        WeightFormat::Q8_0 | WeightFormat::Q4_0 | WeightFormat::Q4_1 => {}
+    }
+    for bytes in data.chunks_mut(8) {
+        let drawn = random.bits().to_le_bytes();
+        bytes.copy_from_slice(&drawn[..bytes.len()]);
+    }
+    // Uniform integers of 8 bits deviate by 74 from their mean, those of 4 bits by 4.6.
+    let scale = f16::from_f32(match format {
+        WeightFormat::Q8_0 => deviation / 74.0,
+        _ => deviation / 4.6,
+    });
+    let minimum = f16::from_f32(-7.5 * scale.to_f32());
+    for block in data.chunks_exact_mut(format.block_bytes()) {
+        block[..2].copy_from_slice(&scale.to_le_bytes());
+        if format == WeightFormat::Q4_1 {
+            block[2..4].copy_from_slice(&minimum.to_le_bytes());
+        }
+    }
+    data
+}
+
+/// Mean and standard deviation of a tensor's values.
+fn distribution(config: &ModelConfig, name: WeightName) -> (f32, f32) {
+    // Each matrix keeps the size of its input; what is added to the residual stream is smaller,
+    // so that the stream does not grow with the number of layers.
+    let per_input = 1.0 / (name.shape(config).1 as f32).sqrt();
+    let per_layer = 1.0 / (2.0 * config.n_layers as f32).sqrt();
+    match name {
+        _ if name.is_norm() => (1.0, 0.1),
+        WeightName::Embedding | WeightName::Output => (0.0, 2.0 * per_input),
+        WeightName::Layer(_, LayerWeight::AttentionOutput | LayerWeight::Down) => {
+            (0.0, per_input * per_layer)
+        }
+        _ => (0.0, per_input),
+    }
+}
+
 fn tensor(
     config: &ModelConfig,
     name: WeightName,
@@ -88,18 +210,7 @@ fn tensor(
     random: &mut Random,
 ) -> Result<QTensor> {
     let (rows, cols) = name.shape(config);
-    // Each matrix keeps the size of its input; what is added to the residual stream is smaller,
-    // so that the stream does not grow with the number of layers.
-    let per_input = 1.0 / (cols as f32).sqrt();
-    let per_layer = 1.0 / (2.0 * config.n_layers as f32).sqrt();
-    let (mean, deviation) = match name {
-        _ if name.is_norm() => (1.0, 0.1),
-        WeightName::Embedding | WeightName::Output => (0.0, 2.0 * per_input),
-        WeightName::Layer(_, LayerWeight::AttentionOutput | LayerWeight::Down) => {
-            (0.0, per_input * per_layer)
-        }
-        _ => (0.0, per_input),
-    };
+    let (mean, deviation) = distribution(config, name);
     let dtype = if name.is_norm() {
         GgmlDType::F32
     } else {
@@ -189,11 +300,14 @@ struct Random(u64);
 impl Random {
     /// A number from -1 to 1.
     fn next(&mut self) -> f32 {
+        (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+
+    fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^= z >> 31;
-        (z >> 40) as f32 / (1 << 23) as f32 - 1.0
+        z ^ (z >> 31)
     }
 }

@@ -202,9 +202,9 @@ impl Tokenizer {
         self.library.id_to_token(id)
     }
 
-    /// Whether the token ends an answer.
-    pub fn is_end(&self, id: u32) -> bool {
-        self.end.contains(&id)
+    /// Ids of the tokens that end an answer.
+    pub fn end_tokens(&self) -> &[u32] {
+        &self.end
     }
 
     /// Tokens in the vocabulary.

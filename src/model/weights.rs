@@ -48,6 +48,14 @@ impl WeightFormat {
         }
     }
 
+    /// The format of a name that [`WeightFormat::name`] gives.
+    pub fn from_name(name: &str) -> Option<Self> {
+        use WeightFormat::{F16, F32, Q4_0, Q4_1, Q8_0};
+        [Q8_0, Q4_0, Q4_1, F16, F32]
+            .into_iter()
+            .find(|format| format.name() == name)
+    }
+
     /// The name as GGML writes it, in lower case.
     pub fn name(self) -> &'static str {
         match self {

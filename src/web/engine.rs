@@ -1,11 +1,13 @@
 //! The engine as a JavaScript class.
 
+use super::benchmark::{BenchmarkRequest, BenchmarkResult};
 use super::error::{WebError, WebResult};
 use super::fetch::FetchSource;
 use super::progress::{EventLoop, JsObserver};
 use super::types::{
     EngineInfo, GenerateRequest, GenerateResult, LaneOptions, LoadRequest, PromptEvent, VectorInfo,
 };
+use crate::benchmark;
 use crate::engine::EngineOptions;
 use crate::generate::{LaneRequest, Request, Sampling, Steering, generate, prompt_ids};
 use crate::model::Model;
@@ -143,6 +145,26 @@ impl WebEngine {
         write(&result?)
     }
 
+    /// Measures how fast this device runs a model of its own: the loaded one stays as it is.
+    ///
+    /// # Errors
+    /// `Busy`, `BadArgument`, `Cancelled` after `stop`, or what loading and running give.
+    #[wasm_bindgen(unchecked_return_type = "BenchmarkResult")]
+    pub async fn benchmark(
+        &self,
+        #[wasm_bindgen(unchecked_param_type = "BenchmarkRequest")] request: JsValue,
+        #[wasm_bindgen(unchecked_optional_param_type = "(progress: BenchmarkProgress) => void")]
+        on_progress: Option<js_sys::Function>,
+    ) -> WebResult<JsValue> {
+        let request: BenchmarkRequest = read(request)?;
+        let loaded = self.take()?;
+        let measured = self.measure(request, on_progress.as_ref()).await;
+        self.download.replace(None);
+        self.engine
+            .replace(loaded.map_or(Holder::Empty, Holder::Ready));
+        write(&measured?)
+    }
+
     /// Ends the work that runs now, if any: a download at once, a generation within one token.
     pub fn stop(&self) {
         self.stop.borrow().set(true);
@@ -204,6 +226,11 @@ impl WebEngine {
         let options = EngineOptions {
             backend: request.backend,
             capacity: request.capacity,
+            // What cannot be read was written by another version: the kernels are measured again.
+            kernels: request
+                .kernels
+                .as_deref()
+                .and_then(|kernels| serde_json::from_str(kernels).ok()),
             ..EngineOptions::default()
         };
         let mut observer = self.observer(on_progress, LOAD_INTERVAL);
@@ -212,6 +239,21 @@ impl WebEngine {
             check_sha256(engine.model(), expected, &request.url)?;
         }
         Ok(engine)
+    }
+
+    async fn measure(
+        &self,
+        request: BenchmarkRequest,
+        on_progress: Option<&js_sys::Function>,
+    ) -> WebResult<BenchmarkResult> {
+        let controller = abort_controller()?;
+        self.download.replace(Some(controller.clone()));
+        let mut subject = request.subject(controller.signal())?;
+        let plan = request.plan();
+        let mut observer = self.observer(on_progress, LOAD_INTERVAL);
+        let report = benchmark::run(&mut *subject, &plan, request.about, &mut observer).await?;
+        let table = benchmark::table(&report);
+        Ok(BenchmarkResult { report, table })
     }
 
     async fn answer(

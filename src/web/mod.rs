@@ -6,6 +6,7 @@
 //! says the cause and the next step ([`error`]). Bytes come through [`fetch`]; long work reports
 //! to a callback and lets the event loop run in between, so that a stop is heard (`progress`).
 
+pub mod benchmark;
 pub mod engine;
 pub mod error;
 pub mod fetch;

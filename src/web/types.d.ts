@@ -12,6 +12,8 @@ export interface LoadRequest {
   backend?: BackendChoice;
   /** Positions of each lane of the KV cache; 2048 where it is missing. */
   capacity?: number;
+  /** `EngineInfo.kernels` of an earlier load on this device, to save the second in which it is measured. */
+  kernels?: string;
 }
 
 /** How far a download is, in bytes. */
@@ -34,6 +36,8 @@ export interface EngineInfo {
   lanes: number;
   /** Positions of each. */
   capacity: number;
+  /** Which kernels the GPU runs, to be kept for the next load; missing on the CPU. */
+  kernels?: string;
 }
 
 /** The sizes of a model, and its file. */
@@ -115,6 +119,8 @@ export interface SamplingOptions {
   topK?: number;
   /** Draws from the most likely tokens that together have this probability. */
   topP?: number;
+  /** Draws from tokens that are at least this many times as likely as the most likely one. */
+  minP?: number;
   /** Makes tokens that were there before less likely; 1 for no change. */
   repetitionPenalty?: number;
   /** The same seed gives the same answer. */
@@ -160,4 +166,82 @@ export interface Timings {
   decodeSteps: number;
   /** From the request to the first token. */
   firstTokenMs: number;
+}
+
+/** What to measure, and how long that may take. */
+export interface BenchmarkRequest {
+  /** Weights made up in memory, or a GGUF file behind an address. */
+  model: { synthetic: "smollm2-135m" | "smollm2-360m"; quant: string; layers?: number } | { url: string };
+  backend?: BackendChoice;
+  /** All lengths and lanes, instead of what a visitor waits for. */
+  full?: boolean;
+  budgetMs: number;
+  about: BenchmarkAbout;
+}
+
+/** What the benchmark cannot know of itself. */
+export interface BenchmarkAbout {
+  /** ISO 8601. */
+  date: string;
+  command: string;
+  /** The browser. */
+  host: string;
+}
+
+export interface BenchmarkProgress {
+  /** From 0 to 1, of the time that it may take. */
+  part: number;
+  /** What is being measured, in a few words. */
+  doing: string;
+}
+
+export interface BenchmarkResult {
+  report: BenchmarkReport;
+  /** All figures as text in columns. */
+  table: string;
+}
+
+/** The median, the least, and the number of samples. */
+export interface Timing {
+  median: number;
+  least: number;
+  samples: number;
+}
+
+export interface BenchmarkReport {
+  about: BenchmarkAbout;
+  version: string;
+  device: { backend?: "gpu" | "cpu"; name: string; software: boolean };
+  model: {
+    name: string;
+    synthetic: boolean;
+    quant: string;
+    /** Bytes of weights that a decode step reads. */
+    weightBytes: number;
+    layers: number;
+    width: number;
+    ffnWidth: number;
+    heads: number;
+    kvHeads: number;
+    vocabSize: number;
+  };
+  prefill: { tokens: number; ms: Timing; tokensPerSecond: number }[];
+  decode: {
+    context: number;
+    lanes: number;
+    /** Of one step, which gives every lane a token. */
+    ms: Timing;
+    /** All lanes together. */
+    tokensPerSecond: number;
+    overOneLane?: number;
+    bandwidthShare?: number;
+  }[];
+  steering?: { writeUs: Timing; overToken: number; restartMs?: Timing };
+  dispatchesPerStep?: number;
+  /** A plain copy of a large buffer, bytes read and written. */
+  copy?: { bytes: number; bytesPerSecond: number };
+  /** The GPU's time of one decode step, stage by stage. */
+  stages: { stage: string; dispatches: number; us: number }[];
+  leftOut: string[];
+  seconds: number;
 }

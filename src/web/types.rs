@@ -24,6 +24,8 @@ pub struct LoadRequest {
     pub backend: BackendChoice,
     /// Positions of each lane of the KV cache.
     pub capacity: Option<usize>,
+    /// What [`EngineInfo::kernels`] was on this device; anything else counts as nothing.
+    pub kernels: Option<String>,
 }
 
 /// A loaded model and what it runs on.
@@ -44,6 +46,8 @@ pub struct EngineInfo {
     pub lanes: usize,
     /// Positions of each.
     pub capacity: usize,
+    /// Which kernels the GPU runs, as text for the next [`LoadRequest`].
+    pub kernels: Option<String>,
 }
 
 /// The sizes of a model, and its file.
@@ -89,6 +93,9 @@ impl EngineInfo {
             reason: engine.backend_reason().into(),
             lanes: cache.lanes,
             capacity: cache.capacity,
+            kernels: engine
+                .kernel_choices()
+                .and_then(|kernels| serde_json::to_string(&kernels).ok()),
         }
     }
 }
@@ -204,6 +211,8 @@ pub struct SamplingOptions {
     pub top_k: Option<usize>,
     /// Draws from the most likely tokens that together have this probability.
     pub top_p: Option<f32>,
+    /// Draws from tokens that are at least this many times as likely as the most likely one.
+    pub min_p: Option<f32>,
     /// Makes tokens that were there before less likely; 1 for no change.
     pub repetition_penalty: Option<f32>,
     /// The same seed gives the same answer.
@@ -217,6 +226,7 @@ impl From<&SamplingOptions> for Sampling {
             temperature: o.temperature.unwrap_or(d.temperature),
             top_k: o.top_k.unwrap_or(d.top_k),
             top_p: o.top_p.unwrap_or(d.top_p),
+            min_p: o.min_p.unwrap_or(d.min_p),
             repetition_penalty: o.repetition_penalty.unwrap_or(d.repetition_penalty),
             seed: o.seed.unwrap_or(d.seed),
         }

@@ -21,7 +21,7 @@ async fn logits(engine: &mut Engine) -> Vec<Vec<f32>> {
     engine.copy_lane(0, 2).expect("a copy");
     engine.truncate(2, 70).expect("a truncation");
     engine
-        .decode(&[(0, 3), (1, 4), (2, 9)])
+        .logits(&[(0, 3), (1, 4), (2, 9)])
         .await
         .expect("a decode step")
 }

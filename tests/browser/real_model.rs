@@ -60,7 +60,7 @@ async fn the_gpu_gives_the_golden_tokens() {
         .enumerate()
     {
         let logits = engine
-            .decode(&[(0, input)])
+            .logits(&[(0, input)])
             .await
             .expect("logits")
             .remove(0);

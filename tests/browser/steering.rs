@@ -50,7 +50,7 @@ async fn check(backend: BackendChoice) {
         engine.truncate(lane, 31).expect("a shorter lane");
     }
     let next = engine
-        .decode(&[(0, 5), (1, 5), (2, 5)])
+        .logits(&[(0, 5), (1, 5), (2, 5)])
         .await
         .expect("a decode step");
     assert_eq!(next[0], next[1], "strength 0 changes no bit of the logits");

@@ -4,7 +4,7 @@ use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
 use cache_steering::backend::gpu::{
     GpuBuilder, GpuDevice, KernelChoices, Product, ProductKernel, Reduction,
 };
-use cache_steering::backend::{Backend, BackendBuilder, CacheSize, Row, Slot};
+use cache_steering::backend::{Backend, BackendBuilder, CacheSize, Row, Slot, SlotAddress};
 use cache_steering::model::weights::WeightFormat;
 use cache_steering::model::{ModelConfig, load, synthetic};
 use pollster::block_on;
@@ -154,7 +154,19 @@ fn check_pair(pair: &mut Pair, config: &ModelConfig, what: &str) {
     pair.compare_slots(0, 92, what);
 
     for backend in [&mut pair.gpu, &mut pair.cpu] {
-        backend.copy_lane(0, 2, 70).expect("a copy");
+        backend
+            .copy_slots(
+                SlotAddress {
+                    lane: 0,
+                    position: 0,
+                },
+                SlotAddress {
+                    lane: 2,
+                    position: 0,
+                },
+                70,
+            )
+            .expect("a copy");
     }
     pair.compare_slots(2, 69, what);
     pair.forward(&rows(1, 0, [5]));

@@ -3,7 +3,7 @@
 use crate::loading::{GoldenPrompt, golden, load_bytes, load_real, tiny};
 use cache_steering::Error;
 use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
-use cache_steering::backend::{Backend, CacheSize, Row};
+use cache_steering::backend::{Backend, CacheSize, Row, SlotAddress};
 use cache_steering::model::synthetic;
 use pollster::block_on;
 
@@ -49,7 +49,10 @@ fn lanes_do_not_see_each_other_and_a_copied_lane_goes_on_alike() {
     let prompt = [5, 80, 300, 17, 9];
     block_on(backend.forward(&rows(&[7; 20], 0))).unwrap();
     block_on(backend.forward(&rows(&prompt, 1))).unwrap();
-    backend.copy_lane(1, 0, prompt.len()).unwrap();
+    let start = |lane| SlotAddress { lane, position: 0 };
+    backend
+        .copy_slots(start(1), start(0), prompt.len())
+        .unwrap();
     let next = |lane| Row {
         token: 33,
         lane,

@@ -72,7 +72,7 @@ fn the_real_model_is_what_it_says() {
     assert_eq!(tokenizer.token(2).as_deref(), Some("<|im_end|>"));
     assert_eq!(tokenizer.token(504).as_deref(), Some("The"));
     assert_eq!(tokenizer.token(49152), None);
-    assert!(tokenizer.is_end(2) && !tokenizer.is_end(1));
+    assert!(tokenizer.end_tokens().contains(&2) && !tokenizer.end_tokens().contains(&1));
 }
 
 #[test]
@@ -208,7 +208,9 @@ fn a_synthetic_model_has_a_working_tokenizer_and_template() {
     let ids = model.tokenizer.encode(&text).unwrap();
     assert_eq!(ids[0], 1);
     assert_eq!(
-        ids.iter().filter(|&&id| model.tokenizer.is_end(id)).count(),
+        ids.iter()
+            .filter(|id| model.tokenizer.end_tokens().contains(id))
+            .count(),
         1
     );
     let decoded = model.tokenizer.decode(&ids).unwrap();

@@ -3,8 +3,10 @@
 #![cfg(not(target_arch = "wasm32"))]
 
 mod backends;
+mod benchmark;
 mod cli;
 mod cpu;
+mod decode;
 mod faults;
 mod golden;
 mod loading;

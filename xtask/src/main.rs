@@ -4,6 +4,7 @@
 //! run finds it all in place. Everything that is installed or built stays in the target directory,
 //! `node_modules/`, `models/` and `www/pkg/`, except system packages, which apt installs.
 
+mod bench;
 mod model;
 mod project;
 mod serve;
@@ -22,6 +23,8 @@ cargo xtask COMMAND
   serve [--port N]    Build the page, serve it on 127.0.0.1 (port 8080; 0 picks a free one)
   build               Build the page's WebAssembly, release, into www/pkg/
   test [PART...]      Run the checks, all of them or the named parts: lint native browser page
+  bench [OPTION...]   Measure speed, natively; --browser: in Chromium, beside a peer;
+                      --save: keep the figures in bench/; --plot: draw them (see bench/README.md)
   fetch-model         Fetch SmolLM2-135M-Instruct (98 MB, once) into models/";
 
 const DEFAULT_PORT: u16 = 8080;
@@ -48,6 +51,7 @@ fn dispatch(args: &[&str]) -> Result<()> {
         ["serve", rest @ ..] => serve::run(&project, port(rest)?)?,
         ["build"] => wasm::build(&project)?,
         ["test", parts @ ..] => test::run(&project, parts)?,
+        ["bench", options @ ..] => bench::run(&project, options)?,
         ["fetch-model"] => println!("{}", model::fetch(&project)?.display()),
         _ => bail!("unknown command `{}`\n\n{USAGE}", args.join(" ")),
     }

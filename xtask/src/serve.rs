@@ -4,7 +4,7 @@ use crate::project::Project;
 use crate::{model, wasm};
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::map_response;
 use axum::response::Response;
 use std::io::ErrorKind;
@@ -21,7 +21,7 @@ pub fn run(project: &Project, port: u16) -> Result<()> {
     wasm::build(project)?;
     let url = url(&listener)?;
     runtime()?.block_on(async {
-        let server = serve(listener, &project.root)?;
+        let server = serve(listener, site(&project.root))?;
         println!("{url}   (Ctrl-C stops)");
         tokio::select! {
             served = server => served.context("the server stopped"),
@@ -33,12 +33,32 @@ pub fn run(project: &Project, port: u16) -> Result<()> {
 /// Serves on a free port from a thread of its own, for as long as this process lives; returns the
 /// URL.
 pub fn in_background(project: &Project) -> Result<String> {
+    site_in_background(site(&project.root))
+}
+
+/// The same with the benchmark's page and its peer, under the headers without which a browser gives
+/// WebAssembly one thread.
+pub fn benchmarks_in_background(project: &Project) -> Result<String> {
+    let header = |name: &'static str, value: &'static str| {
+        let name = HeaderName::from_static(name);
+        SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+    };
+    let wllama = project.root.join("node_modules/@wllama/wllama/esm");
+    let site = Router::new()
+        .nest_service("/bench", ServeDir::new(project.root.join("bench/browser")))
+        .nest_service("/wllama", ServeDir::new(wllama))
+        .merge(site(&project.root))
+        .layer(header("cross-origin-opener-policy", "same-origin"))
+        .layer(header("cross-origin-embedder-policy", "require-corp"));
+    site_in_background(site)
+}
+
+fn site_in_background(site: Router) -> Result<String> {
     let listener = bind(0)?;
     let url = url(&listener)?;
-    let root = project.root.clone();
     let runtime = runtime()?;
     std::thread::spawn(move || {
-        let served = runtime.block_on(async { serve(listener, &root)?.await.map_err(Into::into) });
+        let served = runtime.block_on(async { serve(listener, site)?.await.map_err(Into::into) });
         if let Err::<(), anyhow::Error>(error) = served {
             eprintln!("the server stopped: {error:#}");
         }
@@ -69,9 +89,9 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .context("cannot start the server")
 }
 
-fn serve(listener: TcpListener, root: &Path) -> Result<impl Future<Output = std::io::Result<()>>> {
+fn serve(listener: TcpListener, site: Router) -> Result<impl Future<Output = std::io::Result<()>>> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    Ok(axum::serve(listener, site(root)).into_future())
+    Ok(axum::serve(listener, site).into_future())
 }
 
 fn site(root: &Path) -> Router {

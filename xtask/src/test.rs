@@ -36,6 +36,9 @@ pub fn run(project: &Project, parts: &[&str]) -> Result<()> {
     }
     if wants("native") {
         report.step("native tests", || native(project, &equipment));
+        report.step("tests of xtask", || {
+            exec(&mut project.cargo(&["test", "--profile=xtask", "--package=xtask"]))
+        });
     }
     if wants("browser") {
         report.step("browser tests", || in_browser(project, &equipment));
@@ -119,7 +122,11 @@ fn lint(project: &Project, report: &mut Report) {
         )
     });
     report.step("page build", || wasm::build(project));
-    for config in ["tsconfig.json", "tests/page/tsconfig.json"] {
+    for config in [
+        "tsconfig.json",
+        "tests/page/tsconfig.json",
+        "bench/browser/tsconfig.json",
+    ] {
         report.step(&format!("types, {config}"), || {
             let tsc = tools::node_script(project, "typescript/bin/tsc");
             exec(

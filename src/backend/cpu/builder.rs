@@ -1,6 +1,7 @@
 //! Collects the weights as they come off the stream.
 
 use super::cache::KvCache;
+use super::decode::Decoding;
 use super::matrix::Matrix;
 use super::weights::{Layer, Weights};
 use super::{CpuBackend, CpuPrecision, MAX_ROWS};
@@ -94,6 +95,7 @@ impl BackendBuilder for CpuBuilder {
             config: self.config,
             weights,
             cache: self.cache,
+            decoding: Decoding::default(),
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! The KV cache: plain arrays of floats.
 
-use crate::backend::{CacheSize, Slot};
+use crate::backend::{CacheSize, Slot, SlotAddress};
 use crate::model::ModelConfig;
 use crate::{Error, Result};
 use std::ops::Range;
@@ -64,9 +64,11 @@ impl KvCache {
         Ok(Self { size, layers })
     }
 
-    pub fn copy_lane(&mut self, from: usize, to: usize, len: usize) {
+    pub fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) {
         for layer in &mut self.layers {
-            let (source, target) = (layer.lane(from, len), layer.lane(to, len).start);
+            let start = layer.slot(from.lane, from.position).start;
+            let source = start..start + len * layer.kv_width;
+            let target = layer.slot(to.lane, to.position).start;
             layer.keys.copy_within(source.clone(), target);
             layer.values.copy_within(source, target);
         }

@@ -10,6 +10,7 @@
 mod attention;
 mod builder;
 mod cache;
+mod decode;
 mod embed;
 mod gate_up;
 mod head;
@@ -17,15 +18,19 @@ mod matrix;
 mod norm;
 mod project;
 mod qkv;
+mod sample;
 mod weights;
 
 pub use builder::CpuBuilder;
+pub use sample::Sampler;
+pub(super) use sample::{SAMPLE_THREADS, SamplingUnits};
 
-use super::{Backend, BackendInfo, CacheSize, Row, Slot};
+use super::{Backend, BackendInfo, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress};
 use crate::Result;
 use crate::model::ModelConfig;
 use async_trait::async_trait;
 use cache::KvCache;
+use decode::Decoding;
 use serde::{Deserialize, Serialize};
 use weights::Weights;
 
@@ -56,6 +61,7 @@ pub(crate) struct CpuBackend {
     /// Cosine and sine of every angle: `[position, head_dim / 2]`.
     rope: Vec<[f32; 2]>,
     cache: KvCache,
+    decoding: Decoding,
 }
 
 impl CpuBackend {
@@ -93,8 +99,16 @@ impl Backend for CpuBackend {
         head::head(&self.config, &self.weights, &x)
     }
 
-    fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()> {
-        self.cache.copy_lane(from, to, len);
+    fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
+        self.begin(lanes, end)
+    }
+
+    async fn next_step(&mut self) -> Result<Vec<LaneToken>> {
+        self.step().await
+    }
+
+    fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) -> Result<()> {
+        self.cache.copy_slots(from, to, len);
         Ok(())
     }
 

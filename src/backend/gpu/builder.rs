@@ -6,6 +6,7 @@
 use super::GpuBackend;
 use super::cache::{self, GpuCache};
 use super::choices::KernelChoices;
+use super::decode::Decoder;
 use super::device::GpuDevice;
 use super::forward::{ForwardPass, LayerWeights, Weights};
 use super::tune;
@@ -135,7 +136,13 @@ impl BackendBuilder for GpuBuilder {
         self.device.check()
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<Box<dyn Backend>> {
+    async fn finish(self: Box<Self>) -> Result<Box<dyn Backend>> {
+        Ok(Box::new(self.build().await?))
+    }
+}
+
+impl GpuBuilder {
+    pub(super) async fn build(mut self) -> Result<GpuBackend> {
         let mut layers = Vec::with_capacity(self.config.n_layers);
         for layer in 0..self.config.n_layers {
             let name = |weight| WeightName::Layer(layer, weight);
@@ -161,12 +168,14 @@ impl BackendBuilder for GpuBuilder {
             choices,
             tune,
             ..
-        } = *self;
+        } = self;
         let mut forward = ForwardPass::new(&device, &config, &cache, weights, choices)?;
         device.check()?;
         if tune {
             tune::tune(&device, &mut forward).await?;
         }
-        Ok(Box::new(GpuBackend::new(device, cache, forward)))
+        let decoder = Decoder::new(&device, &config, cache.size(), &mut forward)?;
+        device.check()?;
+        Ok(GpuBackend::new(device, cache, forward, decoder))
     }
 }

@@ -1,4 +1,4 @@
-//! The KV cache in GPU memory, and the operations on it: copying a lane, adding to a slot, reading
+//! The KV cache in GPU memory, and the operations on it: copying slots, adding to a slot, reading
 //! a slot.
 //!
 //! Keys and values have a buffer each, f32 or f16, `[layer, lane, position, KV head, element]`. The
@@ -11,7 +11,7 @@ use super::profile::Recorder;
 use super::stages::Stage;
 use super::variants::Variant;
 use crate::Result;
-use crate::backend::{CacheSize, Slot};
+use crate::backend::{CacheSize, Slot, SlotAddress};
 use crate::model::ModelConfig;
 use half::f16;
 
@@ -95,23 +95,29 @@ impl GpuCache {
         })
     }
 
-    /// Records the copy of the first `len` positions of a lane.
-    pub fn copy_lane(
+    /// Records the copy of `len` positions.
+    pub fn copy_slots(
         &self,
         device: &GpuDevice,
         kernels: &mut Kernels,
         recorder: &mut Recorder,
-        [from, to, len]: [usize; 3],
+        [from, to]: [SlotAddress; 2],
+        len: usize,
     ) {
-        let lanes = device.uniform("copy_lane", 16);
-        let words = [from as u32, to as u32, len as u32, 0];
+        let copy = device.uniform("copy_slots", 32);
+        let words = [from.lane, from.position, to.lane, to.position, len, 0, 0, 0];
         device
             .queue
-            .write_buffer(&lanes, 0, bytemuck::cast_slice(&words));
-        let bound = [&lanes, &self.keys, &self.values].map(|b| b.as_entire_binding());
-        let bind_group = kernels.bind(Stage::CopyLane, &bound);
+            .write_buffer(&copy, 0, bytemuck::cast_slice(&words.map(|n| n as u32)));
+        let bound = [&copy, &self.keys, &self.values].map(|b| b.as_entire_binding());
+        let bind_group = kernels.bind(Stage::CopySlots, &bound);
         let grid = [len * self.kv_width / 4, self.n_layers];
-        kernels.dispatch(recorder, Variant::plain(Stage::CopyLane), &bind_group, grid);
+        kernels.dispatch(
+            recorder,
+            Variant::plain(Stage::CopySlots),
+            &bind_group,
+            grid,
+        );
     }
 
     /// Records the addition of `delta` to a slot: one dispatch for all layers, keys and values.
@@ -158,12 +164,7 @@ impl GpuCache {
     ) -> Result<Slot> {
         let width = (self.kv_width * element_bytes(self.f16)) as u64;
         let half = self.n_layers as u64 * width;
-        let staging = device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("slot"),
-            size: 2 * half,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
+        let staging = device.staging("slot", 2 * half);
         let mut encoder = device.device.create_command_encoder(&Default::default());
         for (source, start) in [(&self.keys, 0), (&self.values, half)] {
             for layer in 0..self.n_layers {
@@ -173,12 +174,12 @@ impl GpuCache {
                 encoder.copy_buffer_to_buffer(source, from, &staging, to, width);
             }
         }
-        device.queue.submit([encoder.finish()]);
-        let mut keys = if self.f16 {
-            let halves: Vec<f16> = device.read(&staging, 2 * half).await?;
+        let mut readback = device.submit_and_read(encoder.finish(), staging, 2 * half);
+        let mut keys: Vec<f32> = if self.f16 {
+            let halves: Vec<f16> = readback.read(device).await?;
             halves.into_iter().map(f16::to_f32).collect()
         } else {
-            device.read::<f32>(&staging, 2 * half).await?
+            readback.read(device).await?
         };
         let values = keys.split_off(keys.len() / 2);
         Ok(Slot { keys, values })

@@ -5,6 +5,7 @@
 //! [`ProductKernel`] for each; `tune` measures them, and a caller may keep them.
 
 use super::device::GpuDevice;
+use super::stages::LEAST_MAX_ROWS;
 use crate::model::ModelConfig;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -218,7 +219,7 @@ impl KernelChoices {
             products: [[kernel; CLASSES.len()]; Product::ALL.len()],
             f16_cache: false,
             split_attention: false,
-            max_rows: 64,
+            max_rows: LEAST_MAX_ROWS,
         }
     }
 
@@ -268,7 +269,7 @@ impl KernelChoices {
                 reason: format!("this device cannot run the kernel {kernel:?}"),
             });
         }
-        if !(1..=MOST_ROWS).contains(&self.max_rows) {
+        if !(LEAST_MAX_ROWS..=MOST_ROWS).contains(&self.max_rows) {
             return Err(Error::Gpu {
                 reason: format!(
                     "a batch of {} rows is not from 1 to {MOST_ROWS}",

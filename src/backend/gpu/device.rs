@@ -1,6 +1,7 @@
 //! The connection to a graphics adapter, and what it reports when something goes wrong.
 
 use super::profile::Profiler;
+use super::subgroups;
 use crate::{Error, Result};
 use futures_channel::oneshot;
 use std::cell::RefCell;
@@ -34,8 +35,6 @@ pub(super) struct Abilities {
     pub f16: bool,
     /// Threads of the smallest subgroup, where kernels may use subgroups.
     pub subgroup: Option<u32>,
-    /// Whether the device tells how long a pass took.
-    pub timestamps: bool,
     /// The adapter and its driver, to know them again.
     pub identity: String,
 }
@@ -48,11 +47,10 @@ const USEFUL: wgpu::Features = wgpu::Features::SHADER_F16
 impl Abilities {
     fn of(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Self {
         let features = device.features();
-        let subgroups = features.contains(wgpu::Features::SUBGROUP);
+        let subgroups = subgroups::granted(device);
         Self {
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroup: (subgroups && info.subgroup_min_size > 1).then_some(info.subgroup_min_size),
-            timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             identity: format!(
                 "{} {:04x} {:04x} {} {}",
                 info.name, info.vendor, info.device, info.driver, info.driver_info
@@ -89,6 +87,7 @@ impl GpuDevice {
                     format!(" ({e})")
                 },
             })?;
+        subgroups::ask();
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("cache-steering"),
@@ -212,29 +211,78 @@ impl GpuDevice {
             // The receiver is gone where the caller was dropped while it waited.
             let _ = sender.send(());
         });
-        self.drive();
+        self.drive(None);
         // A sender that was dropped means that the device went away; `check` knows why.
         let _ = done.await;
         self.check()
     }
 
-    /// Reads the first `size` bytes of `staging`, a buffer made for mapping, after all work that
-    /// was submitted so far.
-    pub(super) async fn read<T: bytemuck::Pod>(
+    /// A buffer to read results from.
+    pub(super) fn staging(&self, label: &str, size: u64) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Submits commands that fill the first `size` bytes of `staging`, and asks for them.
+    pub(super) fn submit_and_read(
         &self,
-        staging: &wgpu::Buffer,
+        commands: wgpu::CommandBuffer,
+        staging: wgpu::Buffer,
         size: u64,
-    ) -> Result<Vec<T>> {
+    ) -> Readback {
+        let submission = self.queue.submit([commands]);
         let (sender, mapped) = oneshot::channel();
         staging.map_async(wgpu::MapMode::Read, ..size, move |result| {
+            // The receiver is gone where nobody wants the result any more.
             let _ = sender.send(result);
         });
         // Firefox completes a map on a slow timer unless another submit follows it.
         #[cfg(target_arch = "wasm32")]
         self.queue.submit([]);
-        self.drive();
-        let outcome = mapped.await;
-        self.check()?;
+        Readback {
+            staging,
+            size,
+            submission,
+            mapped,
+        }
+    }
+
+    /// Natively, callbacks run only while somebody polls; a browser has its event loop. Waits for
+    /// one submission, or for all.
+    fn drive(&self, submission: Option<wgpu::SubmissionIndex>) {
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Err(e) = self.device.poll(wgpu::PollType::Wait {
+            submission_index: submission,
+            timeout: None,
+        }) {
+            report(&self.fault, Fault::Lost(e.to_string()));
+        }
+        #[cfg(target_arch = "wasm32")]
+        let _ = submission;
+    }
+}
+
+/// Results on their way from the GPU.
+pub(super) struct Readback {
+    /// Free again once it was read.
+    pub staging: wgpu::Buffer,
+    size: u64,
+    submission: wgpu::SubmissionIndex,
+    mapped: oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
+}
+
+impl Readback {
+    /// Waits for the results, but not for what was submitted after them.
+    pub async fn read<T: bytemuck::Pod>(&mut self, device: &GpuDevice) -> Result<Vec<T>> {
+        // A submission that was refused would never be done.
+        device.check()?;
+        device.drive(Some(self.submission.clone()));
+        let outcome = (&mut self.mapped).await;
+        device.check()?;
         let unreadable = |e: String| Error::Gpu {
             reason: format!("its results could not be read back: {e}"),
         };
@@ -243,21 +291,14 @@ impl GpuDevice {
             Err(e) => return Err(unreadable(e.to_string())),
         }
         let values = {
-            let view = staging
-                .get_mapped_range(..size)
+            let view = self
+                .staging
+                .get_mapped_range(..self.size)
                 .map_err(|e| unreadable(e.to_string()))?;
             bytemuck::pod_collect_to_vec(&view)
         };
-        staging.unmap();
+        self.staging.unmap();
         Ok(values)
-    }
-
-    /// Natively, callbacks run only while somebody polls; a browser has its event loop.
-    fn drive(&self) {
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Err(e) = self.device.poll(wgpu::PollType::wait_indefinitely()) {
-            report(&self.fault, Fault::Lost(e.to_string()));
-        }
     }
 }
 

@@ -17,6 +17,9 @@ use crate::Result;
 use crate::backend::{Row, rope};
 use crate::model::ModelConfig;
 
+/// A row of the batch, as in `shaders/row.wgsl`.
+pub(super) const ROW_BYTES: usize = size_of::<[u32; 4]>();
+
 pub(super) struct Weights {
     pub embedding: GpuMatrix,
     pub layers: Vec<LayerWeights>,
@@ -127,7 +130,8 @@ impl Binder<'_> {
 pub(super) struct ForwardPass {
     pub kernels: Kernels,
     pub choices: KernelChoices,
-    batch: wgpu::Buffer,
+    /// As in `shaders/batch.wgsl`.
+    pub batch: wgpu::Buffer,
     x: wgpu::Buffer,
     q: wgpu::Buffer,
     attended: wgpu::Buffer,
@@ -135,8 +139,7 @@ pub(super) struct ForwardPass {
     /// From the embedding to the last layer.
     steps: Vec<Step>,
     head: Step,
-    logits: wgpu::Buffer,
-    staging: wgpu::Buffer,
+    pub logits: wgpu::Buffer,
     vocab_size: usize,
 }
 
@@ -162,15 +165,16 @@ impl ForwardPass {
         )?;
         let activated = activations("FFN activations", config.ffn_width)?;
         let logits = activations("logits", config.vocab_size)?;
-        let staging = device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("logits, to read"),
-            size: logits.size(),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
         let rope = rope::table(config, cache.size().capacity);
         let rope = device.storage_with("RoPE", bytemuck::cast_slice(&rope))?;
-        let batch = device.uniform("batch", ((max_rows + 1) * size_of::<[u32; 4]>()) as u64);
+        use wgpu::BufferUsages as Usage;
+        let batch = device.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("batch"),
+            size: (max_rows * ROW_BYTES) as u64 + 16,
+            // The sampling stage writes it; the others read it through the faster path.
+            usage: Usage::UNIFORM | Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC,
+            mapped_at_creation: false,
+        });
 
         let model = KernelModel {
             config: config.clone(),
@@ -263,52 +267,43 @@ impl ForwardPass {
             steps,
             head,
             logits,
-            staging,
             vocab_size: config.vocab_size,
         })
     }
 
-    /// Records the pass over `rows`, with the logits if asked for.
-    pub fn record(
-        &mut self,
-        device: &GpuDevice,
-        rows: &[Row],
-        logits: bool,
-    ) -> wgpu::CommandBuffer {
-        self.write_batch(device, rows);
-        let longest = rows.iter().map(|row| row.position + 1).max().unwrap_or(0);
-
-        let mut recorder = device.record();
-        self.dispatch(&mut recorder, rows.len(), longest as usize, logits);
-        if logits {
-            let bytes = self.logits_bytes(rows.len());
-            let encoder = recorder.encoder();
-            encoder.copy_buffer_to_buffer(&self.logits, 0, &self.staging, 0, bytes);
-        }
-        recorder.finish()
+    /// Makes these rows, at most [`KernelModel::max_rows`], the batch.
+    pub fn write_batch(&self, device: &GpuDevice, rows: &[Row]) {
+        let words: Vec<[u32; 4]> = rows
+            .iter()
+            .map(|row| [row.token, row.lane, row.position, 1])
+            .collect();
+        let queue = &device.queue;
+        queue.write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
+        let counts = [rows.len() as u32; 2];
+        queue.write_buffer(&self.batch, self.row_count(), bytemuck::cast_slice(&counts));
     }
 
-    /// Gives the kernels the rows that they run over.
-    pub fn write_batch(&self, device: &GpuDevice, rows: &[Row]) {
-        let max_rows = self.kernels.model.max_rows;
-        let mut words = vec![[0u32; 4]; max_rows + 1];
-        for (to, row) in words.iter_mut().zip(rows) {
-            *to = [row.token, row.lane, row.position, 0];
-        }
-        words[max_rows][0] = rows.len() as u32;
+    /// Shortens the batch, whose rows were moved.
+    pub fn write_row_count(&self, device: &GpuDevice, rows: usize) {
+        let count = [rows as u32];
         device
             .queue
-            .write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
+            .write_buffer(&self.batch, self.row_count(), bytemuck::cast_slice(&count));
     }
 
-    /// Records the kernels of a pass over `rows` rows, of which none sees more than `longest`
-    /// positions, with the head if asked for.
-    pub fn dispatch(&mut self, recorder: &mut Recorder, rows: usize, longest: usize, head: bool) {
+    /// Where the counts of rows and of active rows are in the batch.
+    fn row_count(&self) -> u64 {
+        (self.kernels.model.max_rows * ROW_BYTES) as u64
+    }
+
+    /// Records the pass over the first `rows` rows of the batch, of which none sees more than
+    /// `longest` positions, with the logits if asked for.
+    pub fn record(&mut self, recorder: &mut Recorder, rows: usize, longest: usize, logits: bool) {
         let splits = match self.choices.split_attention {
             true => splits(rows, longest),
             false => 1,
         };
-        for step in self.steps.iter().chain(head.then_some(&self.head)) {
+        for step in self.steps.iter().chain(logits.then_some(&self.head)) {
             let variant = step.variant(&self.choices, rows, splits);
             let grid = [step.width, rows];
             self.kernels
@@ -367,12 +362,21 @@ impl ForwardPass {
         [&self.attended, &self.activated]
     }
 
-    /// Reads the logits of the first `rows` rows of the last pass: `[rows, vocab_size]`.
-    pub async fn read_logits(&self, device: &GpuDevice, rows: usize) -> Result<Vec<f32>> {
-        device.read(&self.staging, self.logits_bytes(rows)).await
-    }
-
-    fn logits_bytes(&self, rows: usize) -> u64 {
-        (rows * self.vocab_size * size_of::<f32>()) as u64
+    /// Submits what was recorded, and reads the logits of the first `rows` rows:
+    /// `[rows, vocab_size]`.
+    pub async fn read_logits(
+        &self,
+        device: &GpuDevice,
+        mut recorder: Recorder,
+        rows: usize,
+    ) -> Result<Vec<f32>> {
+        let bytes = (rows * self.vocab_size * size_of::<f32>()) as u64;
+        let staging = device.staging("logits, to read", bytes);
+        let encoder = recorder.encoder();
+        encoder.copy_buffer_to_buffer(&self.logits, 0, &staging, 0, bytes);
+        device
+            .submit_and_read(recorder.finish(), staging, bytes)
+            .read(device)
+            .await
     }
 }

@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `device` | the adapter, its limits, and its errors |
+//! | `subgroups` | the one feature that wgpu cannot ask a browser for |
 //! | `weights` | quantised blocks, repacked for coalesced loads |
 //! | `stages` | the stages, and what each binds |
 //! | `variants` | the WGSL of each stage in each of its variants |
@@ -11,17 +12,22 @@
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
+//! | `decode` | decoding without the CPU: sampling on the GPU, steps submitted ahead |
+//! | `pace` | how far ahead |
 //! | `builder` | from a stream of weights to a backend |
 //! | `profile` | records dispatches, counts them, and times them for benchmarks |
 
 mod builder;
 mod cache;
 mod choices;
+mod decode;
 mod device;
 mod forward;
 mod kernels;
+mod pace;
 mod profile;
 mod stages;
+mod subgroups;
 mod tune;
 mod variants;
 mod weights;
@@ -31,10 +37,13 @@ pub use choices::{KernelChoices, Product, ProductKernel, Reduction};
 pub use device::{AdapterInfo, GpuDevice};
 pub use profile::StageTime;
 
-use super::{Backend, BackendInfo, BackendKind, CacheSize, Row, Slot};
+use super::{
+    Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress,
+};
 use crate::Result;
 use async_trait::async_trait;
 use cache::GpuCache;
+use decode::Decoder;
 use forward::ForwardPass;
 use profile::Recorder;
 
@@ -44,10 +53,11 @@ pub struct GpuBackend {
     device: GpuDevice,
     cache: GpuCache,
     forward: ForwardPass,
+    decoder: Decoder,
 }
 
 impl GpuBackend {
-    fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass) -> Self {
+    fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass, decoder: Decoder) -> Self {
         Self {
             info: BackendInfo {
                 kind: BackendKind::Gpu,
@@ -58,7 +68,18 @@ impl GpuBackend {
             device,
             cache,
             forward,
+            decoder,
         }
+    }
+
+    /// Records the forward pass over `rows`.
+    fn record(&mut self, rows: &[Row], logits: bool) -> Recorder {
+        self.forward.write_batch(&self.device, rows);
+        let longest = rows.iter().map(|row| row.position as usize + 1).max();
+        let mut recorder = self.device.record();
+        self.forward
+            .record(&mut recorder, rows.len(), longest.unwrap_or(0), logits);
+        recorder
     }
 
     /// Records cache operations and submits them.
@@ -88,22 +109,33 @@ impl Backend for GpuBackend {
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
-        let commands = self.forward.record(&self.device, rows, false);
-        self.device.queue.submit([commands]);
+        let recorder = self.record(rows, false);
+        self.device.queue.submit([recorder.finish()]);
         self.device.check()
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let commands = self.forward.record(&self.device, rows, true);
-        self.device.queue.submit([commands]);
-        self.forward.read_logits(&self.device, rows.len()).await
+        let recorder = self.record(rows, true);
+        self.forward
+            .read_logits(&self.device, recorder, rows.len())
+            .await
     }
 
-    fn copy_lane(&mut self, from: usize, to: usize, len: usize) -> Result<()> {
+    fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
+        self.decoder.start(&self.device, &self.forward, lanes, end)
+    }
+
+    async fn next_step(&mut self) -> Result<Vec<LaneToken>> {
+        self.decoder
+            .next_step(&self.device, &mut self.forward)
+            .await
+    }
+
+    fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) -> Result<()> {
         self.operate(|this, recorder| {
             let kernels = &mut this.forward.kernels;
             this.cache
-                .copy_lane(&this.device, kernels, recorder, [from, to, len]);
+                .copy_slots(&this.device, kernels, recorder, [from, to], len);
             Ok(())
         })
     }

@@ -142,22 +142,18 @@ impl GpuDevice {
         }
         let count = 2 * stages.len() as u32;
         let bytes = u64::from(count) * wgpu::QUERY_SIZE as u64;
-        let buffer = |usage| {
-            self.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("stage times"),
-                size: bytes,
-                usage,
-                mapped_at_creation: false,
-            })
-        };
-        use wgpu::BufferUsages as Usage;
-        let resolved = buffer(Usage::QUERY_RESOLVE | Usage::COPY_SRC);
-        let staging = buffer(Usage::COPY_DST | Usage::MAP_READ);
+        let resolved = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("stage times"),
+            size: bytes,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        let staging = self.staging("stage times", bytes);
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
         encoder.copy_buffer_to_buffer(&resolved, 0, &staging, 0, bytes);
-        self.queue.submit([encoder.finish()]);
-        let ticks: Vec<u64> = self.read(&staging, bytes).await?;
+        let mut readback = self.submit_and_read(encoder.finish(), staging, bytes);
+        let ticks: Vec<u64> = readback.read(self).await?;
         let us_per_tick = f64::from(self.queue.get_timestamp_period()) / 1000.0;
 
         let mut times: Vec<StageTime> = Vec::new();

@@ -1,5 +1,21 @@
 //! The stages: what each is called and what it binds.
 
+use crate::backend::CacheSize;
+
+/// The smallest size of the largest batch of a pass: so many lanes can decode together.
+pub(super) const LEAST_MAX_ROWS: usize = 64;
+
+/// Parts of the vocabulary whose best token is found separately, by a thread each.
+pub(super) const SHARES: usize = 2048;
+
+/// Tokens that may end an answer.
+pub(super) const MAX_END_TOKENS: usize = 16;
+
+/// Lanes that decode together.
+pub(super) fn decode_rows(cache: CacheSize) -> usize {
+    cache.lanes.min(LEAST_MAX_ROWS)
+}
+
 /// A stage of the forward pass, or an operation on the cache. Named as its file in `shaders/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
@@ -10,7 +26,9 @@ pub(super) enum Stage {
     GateUp,
     Head,
     AddToSlot,
-    CopyLane,
+    CopySlots,
+    Penalise,
+    Sample,
 }
 
 /// What a stage binds, in the order of its `@binding` numbers.
@@ -25,7 +43,7 @@ use Binding::{Read, Uniform, Write};
 
 impl Stage {
     #[cfg(all(test, not(target_arch = "wasm32")))]
-    pub const ALL: [Stage; 8] = [
+    pub const ALL: [Stage; 10] = [
         Self::Embed,
         Self::Qkv,
         Self::Attention,
@@ -33,7 +51,9 @@ impl Stage {
         Self::GateUp,
         Self::Head,
         Self::AddToSlot,
-        Self::CopyLane,
+        Self::CopySlots,
+        Self::Penalise,
+        Self::Sample,
     ];
 
     pub fn name(self) -> &'static str {
@@ -45,7 +65,9 @@ impl Stage {
             Self::GateUp => "gate_up",
             Self::Head => "head",
             Self::AddToSlot => "add_to_slot",
-            Self::CopyLane => "copy_lane",
+            Self::CopySlots => "copy_slots",
+            Self::Penalise => "penalise",
+            Self::Sample => "sample",
         }
     }
 
@@ -63,7 +85,9 @@ impl Stage {
             Self::Project => &[Uniform, Read, Read, Read, Write],
             Self::GateUp | Self::Head => &[Uniform, Read, Read, Read, Read, Write],
             Self::AddToSlot => &[Uniform, Read, Read, Write, Write],
-            Self::CopyLane => &[Uniform, Write, Write],
+            Self::CopySlots => &[Uniform, Write, Write],
+            Self::Penalise => &[Uniform, Read, Read, Write, Write],
+            Self::Sample => &[Write, Write, Write, Read, Read, Read, Write],
         }
     }
 }

@@ -12,6 +12,7 @@
 use super::choices::{CLASSES, KernelChoices, Product, ProductKernel, Reduction};
 use super::device::GpuDevice;
 use super::forward::ForwardPass;
+use super::stages::LEAST_MAX_ROWS;
 use crate::Result;
 use crate::backend::Row;
 use std::time::Duration;
@@ -68,11 +69,9 @@ pub(super) async fn tune(device: &GpuDevice, forward: &mut ForwardPass) -> Resul
             }
         }
     }
-    if let Some(time) = chunk {
-        while choices.max_rows > 32 && time * choices.max_rows as u32 / tuner.rows() > LONGEST_CHUNK
-        {
-            choices.max_rows /= 2;
-        }
+    // What was measured is a whole chunk, but for attention.
+    if chunk.is_some_and(|time| time > LONGEST_CHUNK) {
+        choices.max_rows = LEAST_MAX_ROWS;
     }
     log::info!("kernels: {choices:?}");
     choices.key = key(device, forward);
@@ -203,17 +202,14 @@ impl Tuner<'_> {
             .dispatch_product(&mut recorder, product, 0..1, kernel, rows);
         let output = self.forward.output(product);
         let bytes = output.size().min(RESULT_BYTES);
-        let staging = self.device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("result"),
-            size: bytes,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
+        let staging = self.device.staging("result", bytes);
         recorder
             .encoder()
             .copy_buffer_to_buffer(output, 0, &staging, 0, bytes);
-        self.device.queue.submit([recorder.finish()]);
-        self.device.read(&staging, bytes).await
+        self.device
+            .submit_and_read(recorder.finish(), staging, bytes)
+            .read(self.device)
+            .await
     }
 }
 

@@ -6,8 +6,9 @@
 //! that a model and a device need.
 
 use super::choices::{ProductKernel, Reduction};
-use super::stages::Stage;
+use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
 use crate::backend::CacheSize;
+use crate::backend::cpu::SAMPLE_THREADS;
 use crate::model::ModelConfig;
 use crate::model::weights::WeightFormat;
 use std::fmt::Write;
@@ -110,6 +111,7 @@ impl Variant {
                 1,
             ],
             (Stage::Attention, _) => [width / heads_together(&model.config), rows, self.splits],
+            (Stage::Sample, _) => [width, rows, 1],
             _ => [width.div_ceil(64), rows, 1],
         };
         [x as u32, y as u32, z as u32]
@@ -136,7 +138,7 @@ impl Variant {
     fn needs_f16(&self, model: &KernelModel) -> bool {
         let caches = matches!(
             self.stage,
-            Stage::Qkv | Stage::Attention | Stage::AddToSlot | Stage::CopyLane
+            Stage::Qkv | Stage::Attention | Stage::AddToSlot | Stage::CopySlots
         );
         caches && model.f16_cache || self.product.is_some_and(|p| p.kernel.needs_f16())
     }
@@ -168,6 +170,11 @@ impl Variant {
         constant("LANES", cache.lanes);
         constant("CAPACITY", cache.capacity);
         constant("SPLITS", self.splits);
+        constant("VOCAB_SIZE", config.vocab_size);
+        constant("DECODE_ROWS", decode_rows(*cache));
+        constant("SHARES", SHARES);
+        constant("SAMPLE_THREADS", SAMPLE_THREADS as usize);
+        constant("MAX_END_TOKENS", MAX_END_TOKENS);
         if let Some(matrix) = self.matrix {
             constant("WEIGHT_ROWS", matrix.rows);
             constant("WEIGHT_COLS", matrix.cols);
@@ -203,14 +210,22 @@ impl Variant {
         if let Some(matrix) = self.matrix {
             parts.extend(weight_parts(matrix.format));
         }
-        match self.stage {
-            Stage::AddToSlot | Stage::CopyLane => {}
-            _ => parts.push(include_str!("../../../shaders/batch.wgsl")),
+        if !matches!(self.stage, Stage::AddToSlot | Stage::CopySlots) {
+            parts.push(include_str!("../../../shaders/row.wgsl"));
+            // The sampling stage has its own view of the batch, to write to it.
+            if self.stage != Stage::Sample {
+                parts.push(include_str!("../../../shaders/batch.wgsl"));
+            }
         }
         match self.stage {
-            Stage::Qkv | Stage::Attention | Stage::AddToSlot | Stage::CopyLane => {
+            Stage::Qkv | Stage::Attention | Stage::AddToSlot | Stage::CopySlots => {
                 parts.push(include_str!("../../../shaders/cache.wgsl"));
             }
+            Stage::Penalise => parts.push(include_str!("../../../shaders/lanes.wgsl")),
+            Stage::Sample => parts.extend([
+                include_str!("../../../shaders/lanes.wgsl"),
+                include_str!("../../../shaders/wide.wgsl"),
+            ]),
             _ => {}
         }
         if self.stage == Stage::Attention || self.splits > 1 {
@@ -240,7 +255,9 @@ impl Variant {
             Stage::GateUp => include_str!("../../../shaders/gate_up.wgsl"),
             Stage::Head => include_str!("../../../shaders/head.wgsl"),
             Stage::AddToSlot => include_str!("../../../shaders/add_to_slot.wgsl"),
-            Stage::CopyLane => include_str!("../../../shaders/copy_lane.wgsl"),
+            Stage::CopySlots => include_str!("../../../shaders/copy_slots.wgsl"),
+            Stage::Penalise => include_str!("../../../shaders/penalise.wgsl"),
+            Stage::Sample => include_str!("../../../shaders/sample.wgsl"),
         });
         parts
     }

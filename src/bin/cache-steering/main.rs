@@ -1,4 +1,4 @@
-//! The command line of `cache-steering`: `generate`, `extract`, `score`, `tokenize`, `inspect`.
+//! The command line of `cache-steering`: `generate`, `extract`, `score`, `tokenize`, `inspect`, `bench`.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod cli;

@@ -15,7 +15,7 @@ fn greedy_logits(engine: &mut Engine, lanes: &[usize], last: u32, steps: usize) 
     let mut bits = vec![Vec::new(); lanes.len()];
     for _ in 0..steps {
         let batch: Vec<(usize, u32)> = lanes.iter().copied().zip(tokens.iter().copied()).collect();
-        let logits = block_on(engine.decode(&batch)).expect("logits");
+        let logits = block_on(engine.logits(&batch)).expect("logits");
         for (lane, logits) in logits.iter().enumerate() {
             let best = logits.iter().copied().fold(f32::MIN, f32::max);
             tokens[lane] = logits.iter().position(|&l| l == best).expect("the largest") as u32;

@@ -186,7 +186,7 @@ fn check_answers(
         engine.truncate(index, sequence.len() - 1).expect("a lane");
         steps.push((index, sequence[sequence.len() - 1]));
     }
-    let logits = block_on(engine.decode(&steps)).expect("logits");
+    let logits = block_on(engine.logits(&steps)).expect("logits");
     for ((name, _, golden), logits) in runs.iter().zip(&logits) {
         for &(token, expected) in &golden.first_top10 {
             let found = logits[token];

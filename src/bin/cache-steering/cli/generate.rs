@@ -93,6 +93,14 @@ struct SamplingArgs {
         allow_negative_numbers = true
     )]
     top_p: f32,
+    /// Draw from tokens at least this many times as likely as the most likely one
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
+    min_p: f32,
     /// Make tokens that were there before less likely; 1 for no change
     #[arg(
         long,
@@ -253,6 +261,7 @@ impl SamplingArgs {
             temperature: self.temperature,
             top_k: self.top_k,
             top_p: self.top_p,
+            min_p: self.min_p,
             repetition_penalty: self.repetition_penalty,
             seed: self.seed,
         }

@@ -1,5 +1,6 @@
 //! Arguments in, text or JSON on standard output, everything else on standard error.
 
+mod bench;
 mod extract;
 mod files;
 mod generate;
@@ -35,6 +36,8 @@ enum Command {
     Tokenize(tokenize::Args),
     /// Show what a model or vector file holds
     Inspect(inspect::Args),
+    /// Measure how fast this machine runs a model
+    Bench(bench::Args),
 }
 
 /// Runs the command line; an error becomes one line on standard error and exit code 1.
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
             Command::Score(args) => score::run(args).await,
             Command::Tokenize(args) => tokenize::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,
+            Command::Bench(args) => bench::run(args).await,
         }
     });
     match result {

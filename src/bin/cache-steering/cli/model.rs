@@ -16,6 +16,13 @@ pub struct ModelArgs {
     /// Model file, GGUF
     #[arg(long, value_name = "F.gguf")]
     model: PathBuf,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Where and how a model runs.
+#[derive(Clone, Copy, clap::Args)]
+pub struct RunArgs {
     /// Where to run it
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
@@ -50,20 +57,7 @@ impl ModelArgs {
 
     /// Loads the model with one lane of `capacity` positions, or as many as the model has.
     pub async fn load(&self, capacity: usize) -> Result<Engine> {
-        let options = EngineOptions {
-            backend: match self.backend {
-                Backend::Auto => BackendChoice::Auto,
-                Backend::Gpu => BackendChoice::Gpu,
-                Backend::Cpu => BackendChoice::Cpu,
-            },
-            cpu_precision: match self.precision {
-                Precision::F32 => CpuPrecision::F32,
-                Precision::Int8 => CpuPrecision::Int8,
-            },
-            lanes: 1,
-            capacity: Some(capacity.max(1)),
-            kernels: None,
-        };
+        let options = self.run.options(1, capacity.max(1));
         let bar = progress::bytes("loading the model");
         let mut observer = |LoadProgress { done, total }| {
             bar.set_length(total.unwrap_or(done));
@@ -74,6 +68,26 @@ impl ModelArgs {
         let engine = Engine::load(&mut source, &options, &mut observer).await?;
         bar.finish_and_clear();
         Ok(engine)
+    }
+}
+
+impl RunArgs {
+    /// What these arguments say, with a KV cache of this size.
+    pub fn options(self, lanes: usize, capacity: usize) -> EngineOptions {
+        EngineOptions {
+            backend: match self.backend {
+                Backend::Auto => BackendChoice::Auto,
+                Backend::Gpu => BackendChoice::Gpu,
+                Backend::Cpu => BackendChoice::Cpu,
+            },
+            cpu_precision: match self.precision {
+                Precision::F32 => CpuPrecision::F32,
+                Precision::Int8 => CpuPrecision::Int8,
+            },
+            lanes,
+            capacity: Some(capacity),
+            kernels: None,
+        }
     }
 }
 

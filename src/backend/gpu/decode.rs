@@ -1,0 +1,554 @@
+//! Decoding without the CPU: the sampled token is the next step's input without leaving the GPU.
+//!
+//! Tokens, positions, random state, limits and stop flags are in GPU buffers. A decode step is the
+//! forward pass, `penalise` and `sample`; several steps are one submit, and several submits are on
+//! their way at any time, so that the GPU never waits for the CPU. Tokens come back in the order
+//! of the submits, each through a staging buffer of its own; nothing waits for a single token.
+//!
+//! A lane that ends stops itself on the GPU. Steps that were submitted before the CPU knew leave
+//! no trace, and cost next to nothing once no lane goes on: every stage looks at the count of
+//! active rows first. When the CPU knows, the next submit begins by closing the gap in the batch.
+//!
+//! How far ahead to submit is found by trying, see [`pace`](super::pace).
+
+use super::device::{GpuDevice, Readback};
+use super::forward::{ForwardPass, ROW_BYTES};
+use super::pace::{MAX_BATCH_STEPS, Pace};
+use super::profile::Recorder;
+use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
+use super::variants::Variant;
+use crate::backend::cpu::SamplingUnits;
+use crate::backend::{CacheSize, DecodeLane, LaneToken, Row};
+use crate::model::ModelConfig;
+use crate::{Error, Result};
+use bytemuck::{Pod, Zeroable};
+use std::collections::VecDeque;
+use web_time::{Duration, Instant};
+
+const WORD: usize = size_of::<u32>();
+
+/// What `sample` writes for logits that are not numbers; other tokens are written plus one.
+const NOT_A_NUMBER: u32 = u32::MAX;
+
+/// As in `shaders/lanes.wgsl`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default, Pod, Zeroable)]
+struct LaneState {
+    steepness: f32,
+    penalty: f32,
+    inverse_penalty: f32,
+    top_k: u32,
+    top_p: u32,
+    min_weight: u32,
+    seed: u32,
+    step: u32,
+    left: u32,
+}
+
+/// The buffers of the sampling stages, and the decoding that goes on.
+pub(super) struct Decoder {
+    vocab_size: usize,
+    /// Rows that decode together, at most.
+    rows: usize,
+    lanes: wgpu::Buffer,
+    seen: wgpu::Buffer,
+    end: wgpu::Buffer,
+    sampled: wgpu::Buffer,
+    /// Where rows wait while the gap of an ended lane is closed.
+    moved_rows: wgpu::Buffer,
+    penalise: wgpu::BindGroup,
+    sample: wgpu::BindGroup,
+    /// Staging buffers that nothing is on its way to.
+    staging: Vec<wgpu::Buffer>,
+    session: Session,
+}
+
+/// A decoding.
+struct Session {
+    start: Instant,
+    end: Vec<u32>,
+    /// The lanes that go on, as far as is known, in the order of the next submit's rows.
+    lanes: Vec<DecodingLane>,
+    in_flight: VecDeque<InFlight>,
+    /// Steps that came back and were not asked for yet.
+    ready: VecDeque<Vec<LaneToken>>,
+    pace: Pace,
+}
+
+struct DecodingLane {
+    lane: usize,
+    /// Its row in the last submit.
+    row: usize,
+    /// Position of the next step to submit, unless it ends before.
+    position: usize,
+    /// Steps that may still be submitted.
+    left: usize,
+}
+
+/// Steps that were submitted and whose tokens have not come back.
+struct InFlight {
+    steps: usize,
+    /// The lane of each row.
+    lanes: Vec<usize>,
+    readback: Readback,
+    submitted: Duration,
+}
+
+impl Decoder {
+    pub fn new(
+        device: &GpuDevice,
+        config: &ModelConfig,
+        cache: CacheSize,
+        forward: &mut ForwardPass,
+    ) -> Result<Self> {
+        let rows = decode_rows(cache);
+        let words = |label: &str, words: usize| device.storage(label, (words * WORD) as u64);
+        let lanes = words(
+            "sampling state",
+            cache.lanes * size_of::<LaneState>() / WORD,
+        )?;
+        let seen = words("tokens seen", cache.lanes * config.vocab_size.div_ceil(32))?;
+        let end = words("end tokens", 1 + MAX_END_TOKENS)?;
+        let sampled = words("sampled tokens", (1 + MAX_BATCH_STEPS) * rows)?;
+        let best = words("best tokens", rows * SHARES * 2)?;
+        let moved_rows = words("moved rows", rows * ROW_BYTES / WORD)?;
+
+        let [batch, logits] = [&forward.batch, &forward.logits].map(|b| b.as_entire_binding());
+        let [lanes_, seen_, best_] = [&lanes, &seen, &best].map(|b| b.as_entire_binding());
+        let sampling = [batch, lanes_, seen_, logits, best_];
+        let penalise = forward.kernels.bind(Stage::Penalise, &sampling);
+        let results = [end.as_entire_binding(), sampled.as_entire_binding()];
+        let sample = forward
+            .kernels
+            .bind(Stage::Sample, &[&sampling[..], &results].concat());
+        Ok(Self {
+            vocab_size: config.vocab_size,
+            rows,
+            lanes,
+            seen,
+            end,
+            sampled,
+            moved_rows,
+            penalise,
+            sample,
+            staging: Vec::new(),
+            session: Session::new(Vec::new(), Vec::new(), Pace::default()),
+        })
+    }
+
+    /// Writes what the lanes start with; [`Decoder::next_step`] submits.
+    pub fn start(
+        &mut self,
+        device: &GpuDevice,
+        forward: &ForwardPass,
+        lanes: &[DecodeLane],
+        end: &[u32],
+    ) -> Result<()> {
+        if end.len() > MAX_END_TOKENS {
+            return Err(Error::InvalidRequest(format!(
+                "{} tokens end an answer, and the GPU takes no more than {MAX_END_TOKENS}",
+                end.len()
+            )));
+        }
+        let lanes: Vec<&DecodeLane> = lanes.iter().filter(|lane| lane.limit > 0).collect();
+        for lane in &lanes {
+            lane.sampling.check()?;
+            self.write_lane(device, lane);
+        }
+        let rows: Vec<Row> = lanes.iter().map(|lane| lane.row).collect();
+        forward.write_batch(device, &rows);
+        let words = [&[end.len() as u32], end].concat();
+        device
+            .queue
+            .write_buffer(&self.end, 0, bytemuck::cast_slice(&words));
+
+        let lanes = (0..)
+            .zip(&lanes)
+            .map(|(row, lane)| DecodingLane {
+                lane: lane.row.lane as usize,
+                row,
+                position: lane.row.position as usize,
+                left: lane.limit,
+            })
+            .collect();
+        let pace = self.session.pace.clone().restarted();
+        self.session = Session::new(lanes, end.to_vec(), pace);
+        device.check()
+    }
+
+    fn write_lane(&self, device: &GpuDevice, lane: &DecodeLane) {
+        let index = lane.row.lane as usize;
+        let units = SamplingUnits::from(lane.sampling);
+        let state = LaneState {
+            steepness: units.steepness,
+            penalty: units.penalty,
+            inverse_penalty: units.inverse_penalty,
+            top_k: units.top_k,
+            top_p: units.top_p,
+            min_weight: units.min_weight,
+            seed: units.seed,
+            step: 0,
+            left: u32::try_from(lane.limit).unwrap_or(u32::MAX),
+        };
+        let mut bits = vec![0u32; self.vocab_size.div_ceil(32)];
+        for &token in &lane.seen {
+            if let Some(word) = bits.get_mut(token as usize / 32) {
+                *word |= 1 << (token % 32);
+            }
+        }
+        let at = |bytes: &[u8]| (index * bytes.len()) as u64;
+        for (buffer, bytes) in [
+            (&self.lanes, bytemuck::bytes_of(&state)),
+            (&self.seen, bytemuck::cast_slice(&bits)),
+        ] {
+            device.queue.write_buffer(buffer, at(bytes), bytes);
+        }
+    }
+
+    /// The tokens of the next step; keeps the GPU busy meanwhile.
+    pub async fn next_step(
+        &mut self,
+        device: &GpuDevice,
+        forward: &mut ForwardPass,
+    ) -> Result<Vec<LaneToken>> {
+        loop {
+            while self.session.wants_more() {
+                self.submit(device, forward);
+            }
+            if let Some(step) = self.session.ready.pop_front() {
+                return Ok(step);
+            }
+            let Some(mut first) = self.session.in_flight.pop_front() else {
+                return Ok(Vec::new());
+            };
+            let words: Vec<u32> = first.readback.read(device).await?;
+            self.staging.push(first.readback.staging);
+            let now = self.session.start.elapsed();
+            let round_trip = now.saturating_sub(first.submitted);
+            self.session.pace.came_back(first.steps, round_trip, now);
+            self.session.take(&first.lanes, &words, self.rows)?;
+        }
+    }
+
+    /// Submits a batch of steps.
+    fn submit(&mut self, device: &GpuDevice, forward: &mut ForwardPass) {
+        let mut recorder = device.record();
+        self.close_gaps(device, forward, recorder.encoder());
+        let (rows, steps) = (self.session.lanes.len(), self.session.next_batch());
+        recorder.encoder().clear_buffer(&self.sampled, 0, None);
+        let furthest = self.session.lanes.iter().map(|lane| lane.position).max();
+        for step in 1..=steps {
+            let longest = furthest.unwrap_or(0) + step;
+            forward.record(&mut recorder, rows, longest, true);
+            self.record_sampling(forward, &mut recorder, rows);
+        }
+        let staging = self
+            .staging
+            .pop()
+            .unwrap_or_else(|| device.staging("sampled tokens", self.sampled.size()));
+        let size = ((1 + steps) * self.rows * WORD) as u64;
+        recorder
+            .encoder()
+            .copy_buffer_to_buffer(&self.sampled, 0, &staging, 0, size);
+        let readback = device.submit_and_read(recorder.finish(), staging, size);
+        let session = &mut self.session;
+        for lane in &mut session.lanes {
+            lane.left = lane.left.saturating_sub(steps);
+            lane.position += steps;
+        }
+        session.in_flight.push_back(InFlight {
+            steps,
+            lanes: session.lanes.iter().map(|lane| lane.lane).collect(),
+            readback,
+            submitted: session.start.elapsed(),
+        });
+        session.pace.submitted();
+    }
+
+    /// Records the two sampling stages of a step.
+    fn record_sampling(&self, forward: &mut ForwardPass, recorder: &mut Recorder, rows: usize) {
+        let [penalise, sample] = [Stage::Penalise, Stage::Sample].map(Variant::plain);
+        let kernels = &mut forward.kernels;
+        kernels.dispatch(recorder, penalise, &self.penalise, [SHARES, rows]);
+        kernels.dispatch(recorder, sample, &self.sample, [1, rows]);
+    }
+
+    /// Moves the rows of lanes that go on to the places of those that ended.
+    fn close_gaps(
+        &mut self,
+        device: &GpuDevice,
+        forward: &ForwardPass,
+        encoder: &mut wgpu::CommandEncoder,
+    ) {
+        let lanes = &mut self.session.lanes;
+        if lanes.iter().enumerate().all(|(row, lane)| lane.row == row) {
+            return;
+        }
+        let (batch, moved) = (&forward.batch, &self.moved_rows);
+        let bytes = |rows: usize| (rows * ROW_BYTES) as u64;
+        for (row, lane) in lanes.iter_mut().enumerate() {
+            encoder.copy_buffer_to_buffer(batch, bytes(lane.row), moved, bytes(row), bytes(1));
+            lane.row = row;
+        }
+        encoder.copy_buffer_to_buffer(moved, 0, batch, 0, bytes(lanes.len()));
+        forward.write_row_count(device, lanes.len());
+    }
+}
+
+impl Session {
+    fn new(lanes: Vec<DecodingLane>, end: Vec<u32>, pace: Pace) -> Self {
+        Self {
+            start: Instant::now(),
+            end,
+            lanes,
+            in_flight: VecDeque::new(),
+            ready: VecDeque::new(),
+            pace,
+        }
+    }
+
+    /// Whether there are steps to submit, and few enough on their way.
+    fn wants_more(&self) -> bool {
+        let in_flight = self.in_flight.iter().map(|batch| batch.steps).sum();
+        self.lanes.iter().any(|lane| lane.left > 0) && self.pace.wants_more(in_flight)
+    }
+
+    /// Steps of the next submit: none that no lane needs.
+    fn next_batch(&self) -> usize {
+        let needed = self.lanes.iter().map(|lane| lane.left).max().unwrap_or(0);
+        self.pace.batch_steps().min(needed)
+    }
+
+    /// Sorts tokens that came back into steps, and takes note of lanes that ended.
+    ///
+    /// `words` are as `sample` writes them: how many tokens each row has, then `[step, row]`, of
+    /// `stride` rows.
+    fn take(&mut self, lanes: &[usize], words: &[u32], stride: usize) -> Result<()> {
+        for step in words.chunks_exact(stride).skip(1) {
+            let mut tokens = Vec::with_capacity(lanes.len());
+            for (&lane, &word) in lanes.iter().zip(step) {
+                let token = match word {
+                    0 => continue,
+                    NOT_A_NUMBER => return Err(Error::NotANumber),
+                    token_plus_one => token_plus_one - 1,
+                };
+                tokens.push(LaneToken { lane, token });
+                if self.end.contains(&token) {
+                    self.lanes.retain(|other| other.lane != lane);
+                }
+            }
+            if !tokens.is_empty() {
+                self.ready.push_back(tokens);
+            }
+        }
+        if self.lanes.is_empty() {
+            // Every lane has written its end token: what is still on its way is nothing.
+            self.in_flight.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::*;
+    use crate::backend::BackendBuilder;
+    use crate::backend::cpu::Sampler;
+    use crate::backend::gpu::{GpuBackend, GpuBuilder};
+    use crate::generate::Sampling;
+    use crate::model::synthetic;
+    use crate::model::weights::{BLOCK, WeightFormat, WeightMatrix, WeightName};
+    use pollster::block_on;
+
+    const LANES: usize = 6;
+
+    /// A backend whose weights are all 0: the tests make up the logits.
+    fn backend(vocab_size: usize) -> GpuBackend {
+        let config = ModelConfig {
+            vocab_size,
+            n_layers: 1,
+            ..synthetic::tiny()
+        };
+        let device = block_on(GpuDevice::request()).expect("an adapter");
+        let cache = CacheSize {
+            lanes: LANES,
+            capacity: 64,
+        };
+        let mut builder = GpuBuilder::new(device, &config, cache).expect("a small cache");
+        for name in WeightName::required(&config) {
+            let (rows, cols) = name.shape(&config);
+            let format = match name.is_norm() {
+                true => WeightFormat::F32,
+                false => WeightFormat::Q8_0,
+            };
+            let matrix = WeightMatrix {
+                format,
+                rows,
+                cols,
+                data: vec![0; rows * cols / BLOCK * format.block_bytes()],
+            };
+            builder.add(name, matrix).expect("a small matrix");
+        }
+        block_on(builder.build()).expect("a backend")
+    }
+
+    /// One token for each of the first `rows` lanes, from these logits.
+    fn sample(backend: &mut GpuBackend, logits: &[f32], rows: usize) -> Vec<u32> {
+        let GpuBackend {
+            device,
+            forward,
+            decoder,
+            ..
+        } = backend;
+        let queue = &device.queue;
+        queue.write_buffer(&forward.logits, 0, bytemuck::cast_slice(logits));
+        let mut recorder = device.record();
+        recorder.encoder().clear_buffer(&decoder.sampled, 0, None);
+        decoder.record_sampling(forward, &mut recorder, rows);
+        let size = (2 * LANES * WORD) as u64;
+        let staging = device.staging("sampled tokens", size);
+        recorder
+            .encoder()
+            .copy_buffer_to_buffer(&decoder.sampled, 0, &staging, 0, size);
+        let mut readback = device.submit_and_read(recorder.finish(), staging, size);
+        let words: Vec<u32> = block_on(readback.read(device)).expect("results");
+        words[LANES..][..rows].to_vec()
+    }
+
+    fn lane(lane: u32, sampling: Sampling, seen: &[u32], limit: usize) -> DecodeLane {
+        DecodeLane {
+            row: Row {
+                token: 1,
+                lane,
+                position: 5,
+            },
+            sampling,
+            seen: seen.to_vec(),
+            limit,
+        }
+    }
+
+    /// Numbers that look random: every device must make of them the same tokens.
+    struct Random(u64);
+
+    impl Random {
+        fn next(&mut self, below: u64) -> u64 {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % below
+        }
+
+        fn choose<T: Copy>(&mut self, of: &[T]) -> T {
+            of[self.next(of.len() as u64) as usize]
+        }
+
+        /// About normal, in steps of `grain`, so that many are equal.
+        fn logit(&mut self, spread: f32, grain: f32) -> f32 {
+            let sum: u64 = (0..6).map(|_| self.next(1000)).sum();
+            let value = (sum as f32 / 1000.0 - 3.0) * spread;
+            (value / grain).round() * grain
+        }
+    }
+
+    fn agrees_with_the_cpu(vocab_size: usize, rounds: usize) {
+        let mut backend = backend(vocab_size);
+        let mut random = Random(42);
+        for round in 0..rounds {
+            let settings: Vec<Sampling> = (0..LANES)
+                .map(|_| Sampling {
+                    temperature: random.choose(&[0.0, 0.3, 0.8, 1.0, 2.5]),
+                    top_k: random.choose(&[0, 1, 7, 50, 1 << 20]),
+                    top_p: random.choose(&[1.0, 0.95, 0.5, 0.01]),
+                    min_p: random.choose(&[0.0, 0.0, 0.05, 1.0]),
+                    repetition_penalty: random.choose(&[1.0, 1.1, 2.0]),
+                    seed: random.next(1 << 32) as u32,
+                })
+                .collect();
+            let seen: Vec<u32> = (0..40)
+                .map(|_| random.next(vocab_size as u64) as u32)
+                .collect();
+            let lanes: Vec<DecodeLane> = (0..)
+                .zip(&settings)
+                .map(|(index, sampling)| lane(index, *sampling, &seen, 9))
+                .collect();
+            let (decoder, device) = (&mut backend.decoder, &backend.device);
+            decoder
+                .start(device, &backend.forward, &lanes, &[])
+                .expect("a start");
+            let mut samplers: Vec<Sampler> = settings
+                .iter()
+                .map(|s| Sampler::new(*s, &seen, vocab_size).expect("sense"))
+                .collect();
+            let (spread, grain) = (
+                random.choose(&[0.5, 2.0, 6.0]),
+                random.choose(&[1e-4, 0.25]),
+            );
+            for step in 0..4 {
+                let logits: Vec<f32> = (0..LANES * vocab_size)
+                    .map(|_| random.logit(spread, grain))
+                    .collect();
+                let tokens = sample(&mut backend, &logits, LANES);
+                for (lane, sampler) in samplers.iter_mut().enumerate() {
+                    let logits = &logits[lane * vocab_size..][..vocab_size];
+                    assert_eq!(
+                        tokens[lane],
+                        sampler.sample(logits).expect("numbers") + 1,
+                        "round {round}, step {step}, {:?}",
+                        settings[lane]
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn samples_what_the_cpu_samples() {
+        agrees_with_the_cpu(320, 60);
+        agrees_with_the_cpu(5003, 20);
+        agrees_with_the_cpu(49152, 3);
+    }
+
+    #[test]
+    fn lanes_end_by_themselves() {
+        let mut backend = backend(320);
+        let greedy = Sampling::default();
+        let lanes = [
+            lane(2, greedy, &[], 3),
+            lane(0, greedy, &[], 2),
+            lane(1, greedy, &[], 3),
+        ];
+        let (decoder, device) = (&mut backend.decoder, &backend.device);
+        decoder
+            .start(device, &backend.forward, &lanes, &[7])
+            .expect("a start");
+        // Row r wants token 10 + r, but the third row meets an end token at its second step.
+        let logits = |wanted: [usize; 3]| {
+            let mut logits = vec![0.0; 3 * 320];
+            for (row, token) in wanted.into_iter().enumerate() {
+                logits[row * 320 + token] = 1.0;
+            }
+            logits
+        };
+        assert_eq!(sample(&mut backend, &logits([10, 11, 12]), 3), [11, 12, 13]);
+        assert_eq!(sample(&mut backend, &logits([10, 11, 7]), 3), [11, 12, 8]);
+        assert_eq!(sample(&mut backend, &logits([10, 11, 12]), 3), [11, 0, 0]);
+        assert_eq!(sample(&mut backend, &logits([10, 11, 12]), 3), [0, 0, 0]);
+    }
+
+    #[test]
+    fn logits_that_are_not_numbers_are_said_to_be() {
+        let mut backend = backend(320);
+        for wrong in [f32::NAN, -f32::NAN, f32::INFINITY] {
+            let lanes = [lane(0, Sampling::default(), &[], 3)];
+            let (decoder, device) = (&mut backend.decoder, &backend.device);
+            decoder
+                .start(device, &backend.forward, &lanes, &[])
+                .expect("a start");
+            let mut logits = vec![0.0; 320];
+            logits[100] = wrong;
+            assert_eq!(sample(&mut backend, &logits, 1), [NOT_A_NUMBER]);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Decoding: tokens that the device samples by itself, several steps ahead of who reads them.
+
+use cache_steering::backend::choose::BackendChoice;
+use cache_steering::backend::cpu::{CpuPrecision, Sampler};
+use cache_steering::engine::{DecodeRequest, EngineOptions};
+use cache_steering::generate::{
+    Event, LaneRequest, Outcome, Request, Sampling, Steering, StopReason, generate,
+};
+use cache_steering::model::weights::WeightFormat;
+use cache_steering::model::{ModelConfig, load, synthetic};
+use cache_steering::steering::{SteeringVector, Strength, VectorMetadata};
+use cache_steering::{Engine, Error};
+use pollster::block_on;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+const LANES: usize = 5;
+const BACKENDS: [BackendChoice; 2] = [BackendChoice::Gpu, BackendChoice::Cpu];
+
+fn config() -> ModelConfig {
+    synthetic::tiny()
+}
+
+fn engine(backend: BackendChoice) -> Engine {
+    let gguf = synthetic::gguf(&config(), WeightFormat::Q8_0, 3).expect("a synthetic model");
+    let options = EngineOptions {
+        backend,
+        cpu_precision: CpuPrecision::F32,
+        lanes: LANES,
+        capacity: Some(150),
+        kernels: None,
+    };
+    let mut source = load::MemorySource::new(gguf);
+    let observer = &mut |_| ControlFlow::Continue(());
+    block_on(Engine::load(&mut source, &options, observer)).expect("an engine")
+}
+
+fn prompt(count: u32) -> Vec<u32> {
+    (0..count).map(|i| (i * 7919 + 13) % 320).collect()
+}
+
+fn prefill(engine: &mut Engine, lane: usize, tokens: &[u32]) {
+    engine.truncate(lane, 0).expect("a lane");
+    let observer = &mut |_| ControlFlow::Continue(());
+    block_on(engine.prefill(&[(lane, tokens)], observer)).expect("a prefill");
+}
+
+fn warm(seed: u32) -> Sampling {
+    Sampling {
+        temperature: 0.9,
+        top_k: 60,
+        top_p: 0.95,
+        repetition_penalty: 1.2,
+        seed,
+        ..Sampling::default()
+    }
+}
+
+/// Every lane's tokens of one decoding.
+fn decode(engine: &mut Engine, requests: &[DecodeRequest]) -> BTreeMap<usize, Vec<u32>> {
+    engine.start_decode(requests).expect("a start");
+    let mut tokens: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+    loop {
+        let step = block_on(engine.next_step()).expect("a step");
+        if step.is_empty() {
+            return tokens;
+        }
+        for token in step {
+            tokens.entry(token.lane).or_default().push(token.token);
+        }
+    }
+}
+
+/// The same with logits that are read back at each step, sampled by the CPU.
+fn decode_by_hand(engine: &mut Engine, request: DecodeRequest) -> Vec<u32> {
+    let seen = [engine.tokens(request.lane), &[request.input]].concat();
+    let mut sampler = Sampler::new(request.sampling, &seen, config().vocab_size).expect("sense");
+    let mut tokens = vec![request.input];
+    let end = engine.model().tokenizer.end_tokens().to_vec();
+    while tokens.len() <= request.limit {
+        let logits = block_on(engine.logits(&[(request.lane, tokens[tokens.len() - 1])]));
+        let token = sampler
+            .sample(&logits.expect("logits")[0])
+            .expect("numbers");
+        tokens.push(token);
+        if end.contains(&token) {
+            break;
+        }
+    }
+    tokens.split_off(1)
+}
+
+#[test]
+fn the_device_samples_what_the_cpu_would_from_its_logits() {
+    for backend in BACKENDS {
+        let mut engine = engine(backend);
+        for sampling in [Sampling::default(), warm(1), warm(2)] {
+            let request = DecodeRequest {
+                lane: 1,
+                input: 17,
+                sampling,
+                limit: 60,
+            };
+            prefill(&mut engine, 1, &prompt(9));
+            let expected = decode_by_hand(&mut engine, request);
+            prefill(&mut engine, 1, &prompt(9));
+            let tokens = decode(&mut engine, &[request]);
+            assert_eq!(tokens[&1], expected, "{backend:?} {sampling:?}");
+            // The last token was sampled and not fed.
+            let cached = [&prompt(9)[..], &[17], &expected[..expected.len() - 1]].concat();
+            assert_eq!(engine.tokens(1), cached);
+        }
+    }
+}
+
+/// Lanes of other prompts, seeds and limits: those that end make the batch smaller, and the others
+/// do not notice.
+#[test]
+fn a_lane_in_a_batch_gives_the_tokens_it_gives_alone() {
+    for backend in BACKENDS {
+        let mut engine = engine(backend);
+        let requests: Vec<DecodeRequest> = [(3, 50), (0, 1), (4, 90), (1, 7), (2, 33)]
+            .into_iter()
+            .map(|(lane, limit)| DecodeRequest {
+                lane,
+                input: 40 + lane as u32,
+                sampling: warm(lane as u32),
+                limit,
+            })
+            .collect();
+        let fill = |engine: &mut Engine| {
+            for lane in 0..LANES {
+                prefill(engine, lane, &prompt(5 + 11 * lane as u32));
+            }
+        };
+        fill(&mut engine);
+        let together = decode(&mut engine, &requests);
+        for request in requests {
+            fill(&mut engine);
+            let alone = decode(&mut engine, &[request]);
+            assert_eq!(together[&request.lane], alone[&request.lane], "{backend:?}");
+            assert!(alone[&request.lane].len() <= request.limit);
+        }
+    }
+}
+
+#[test]
+fn a_full_cache_ends_a_lane() {
+    for backend in BACKENDS {
+        let mut engine = engine(backend);
+        let capacity = engine.cache_size().capacity;
+        prefill(&mut engine, 0, &prompt(capacity as u32 - 3));
+        let request = DecodeRequest {
+            lane: 0,
+            input: 9,
+            sampling: warm(5),
+            limit: 100,
+        };
+        assert_eq!(decode(&mut engine, &[request])[&0].len(), 3);
+        assert_eq!(engine.tokens(0).len(), capacity);
+        assert!(matches!(
+            engine.start_decode(&[request]),
+            Err(Error::ContextFull { .. })
+        ));
+    }
+}
+
+#[test]
+fn other_work_ends_a_decoding() {
+    let mut engine = engine(BackendChoice::Gpu);
+    prefill(&mut engine, 0, &prompt(9));
+    let request = DecodeRequest {
+        lane: 0,
+        input: 9,
+        sampling: warm(5),
+        limit: 100,
+    };
+    engine.start_decode(&[request]).expect("a start");
+    let first = block_on(engine.next_step()).expect("a step");
+    assert_eq!(first.len(), 1);
+    engine.truncate(0, 9).expect("a lane");
+    assert_eq!(block_on(engine.next_step()).expect("no step"), []);
+    // What ran ahead in the cache does not matter to what comes next.
+    let again = decode(&mut engine, &[request]);
+    assert_eq!(again[&0][0], first[0].token);
+    prefill(&mut engine, 0, &prompt(9));
+    assert_eq!(decode(&mut engine, &[request]), again);
+}
+
+fn steering(strength: f32) -> Option<Steering> {
+    let config = config();
+    let wave = |scale: f32| (0..config.slot_len()).map(move |i| scale * (i as f32).sin());
+    let vector = SteeringVector {
+        keys: wave(0.5).collect(),
+        values: wave(1.0).collect(),
+        dims: [config.n_layers, config.n_kv_heads, config.head_dim],
+        metadata: VectorMetadata::default(),
+    };
+    let strength = Strength {
+        values: strength,
+        keys: strength / 4.0,
+        first_layer: 1,
+    };
+    Some(Steering {
+        vector: Arc::new(vector),
+        strength,
+    })
+}
+
+fn answer(engine: &mut Engine, strengths: &[f32]) -> Outcome {
+    let lane = |&strength: &f32| LaneRequest {
+        offset: vec![21],
+        steering: (strength != 0.0).then(|| steering(strength)).flatten(),
+        sampling: warm(8),
+    };
+    let request = Request {
+        prompt: prompt(30),
+        lanes: strengths.iter().map(lane).collect(),
+        max_tokens: 12,
+    };
+    let observer = &mut |_| ControlFlow::Continue(());
+    block_on(generate(engine, &request, observer)).expect("an answer")
+}
+
+/// Moving the strength slider: the prompt is not computed again, and the answers are those of a
+/// fresh engine.
+#[test]
+fn a_changed_strength_needs_no_prefill() {
+    for backend in BACKENDS {
+        for lanes in [1, 2] {
+            let mut warm = engine(backend);
+            for (attempt, strength) in [3.0, -2.0, 0.0, 6.0].into_iter().enumerate() {
+                let strengths = &[0.0, strength][2 - lanes..];
+                let outcome = answer(&mut warm, strengths);
+                let fresh = answer(&mut engine(backend), strengths);
+                assert_eq!(
+                    outcome.lanes.iter().map(|l| &l.tokens).collect::<Vec<_>>(),
+                    fresh.lanes.iter().map(|l| &l.tokens).collect::<Vec<_>>(),
+                    "{backend:?}, {lanes} lanes, strength {strength}"
+                );
+                let computed = if attempt == 0 { 30 } else { 0 };
+                assert_eq!(outcome.timings.prefill_tokens, computed, "{backend:?}");
+            }
+        }
+    }
+}
+
+/// An observer that stops gets no token more, and the engine is ready for other work.
+#[test]
+fn a_stop_takes_effect_at_once() {
+    for backend in BACKENDS {
+        let mut engine = engine(backend);
+        let request = Request {
+            prompt: prompt(30),
+            lanes: vec![LaneRequest::default(); 2],
+            max_tokens: 100,
+        };
+        let mut told = 0;
+        let mut observer = |event: Event| {
+            told += usize::from(matches!(event, Event::Token { .. }));
+            match told {
+                6 => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            }
+        };
+        let outcome = block_on(generate(&mut engine, &request, &mut observer)).expect("an answer");
+        assert!(outcome.lanes.iter().all(|lane| lane.tokens.len() == 3));
+        assert!(
+            outcome
+                .lanes
+                .iter()
+                .all(|lane| lane.stop_reason == StopReason::Cancelled)
+        );
+        answer(&mut engine, &[0.0, 2.0]);
+    }
+}
