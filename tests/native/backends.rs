@@ -260,16 +260,13 @@ fn kernels() -> Vec<(KernelChoices, f32)> {
     let f32_kernels = [
         ProductKernel::ROW,
         ProductKernel::Tiled,
-        vector(Reduction::Workgroup, 8, 8),
         vector(Reduction::Workgroup, 4, 32),
         vector(Reduction::Subgroup, 32, 4),
-        vector(Reduction::Subgroup, 16, 8),
     ];
     let mut kernels: Vec<_> = f32_kernels
         .into_iter()
         .map(|kernel| (KernelChoices::fixed(kernel), EXACT))
         .collect();
-    kernels.push((KernelChoices::hardware(), EXACT));
     kernels.push((
         KernelChoices::fixed(half(Reduction::Workgroup, 8, 16)),
         HALF,
@@ -318,9 +315,15 @@ fn every_kernel() {
         for lane in 1..8 {
             pair.forward(&rows(lane, 0, [lane + 20]));
         }
-        // Every tile of a decode step, and one that is not full.
-        for lanes in [1, 2, 4, 5, 8] {
-            let batch: Vec<Row> = (0..lanes)
+        // Every tile of a decode step, and one that is not full. lavapipe takes a second to compile
+        // one in f16, whose tiles differ from the others' in the type alone.
+        let in_f16 = choices.product(Product::Head, 1) == half(Reduction::Workgroup, 8, 16);
+        for lanes in if in_f16 {
+            &[1, 8][..]
+        } else {
+            &[1, 2, 4, 5, 8]
+        } {
+            let batch: Vec<Row> = (0..*lanes)
                 .flat_map(|lane| rows(lane, if lane == 0 { 37 } else { 1 }, [lane + 40]))
                 .collect();
             pair.compare_logits(&batch, &what);
