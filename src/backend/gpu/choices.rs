@@ -3,6 +3,10 @@
 //! A matrix product can be spread over a GPU in several ways, and which is fastest depends on the
 //! device, on the matrix and on the rows of the batch. [`KernelChoices`] holds one
 //! [`ProductKernel`] for each; `tune` measures them, and a caller may keep them.
+//!
+//! f32 is the reference. With the KV cache, weights and inputs in f16 (sums stay f32), the golden
+//! text's perplexity under SmolLM2-135M in Q4_1 is 0.01 % off on lavapipe, and the logits of the
+//! synthetic test models differ by less than 0.4 % of the largest one.
 
 use super::device::GpuDevice;
 use super::stages::LEAST_MAX_ROWS;

@@ -29,6 +29,8 @@ mod profile;
 mod stages;
 mod subgroups;
 mod tune;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod validate;
 mod variants;
 mod weights;
 
