@@ -235,7 +235,8 @@ impl Engine {
     }
 
     /// Appends tokens to lanes: their keys and values go to the cache. All parts run in the same
-    /// batches, of at most [`BackendInfo::max_rows`] rows; the observer hears of each batch.
+    /// batches, of at most [`BackendInfo::max_rows`] rows; the observer hears of each batch,
+    /// of which the last two may still be on their way.
     ///
     /// # Errors
     /// [`Error::ContextFull`]; [`Error::InvalidRequest`] for a lane or token that does not exist or
@@ -251,10 +252,12 @@ impl Engine {
         let mut done = 0;
         for batch in rows.chunks(self.max_rows()) {
             self.backend.forward(batch).await?;
-            // Progress must be what the device has done, not what it was told to do.
-            self.backend.finish().await?;
             self.remember(batch);
             done += batch.len();
+            if done == total {
+                // Until now a batch or two may have been only on their way.
+                self.backend.finish().await?;
+            }
             if observer
                 .observe(PrefillProgress { done, total })
                 .await

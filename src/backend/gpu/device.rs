@@ -206,15 +206,22 @@ impl GpuDevice {
 
     /// Waits until the GPU has done all work that was submitted so far.
     pub(super) async fn finish(&self) -> Result<()> {
+        self.fence(None).wait(self).await
+    }
+
+    /// Submits commands, and gives what to wait for them with.
+    pub(super) fn submit(&self, commands: wgpu::CommandBuffer) -> Fence {
+        let submission = self.queue.submit([commands]);
+        self.fence(Some(submission))
+    }
+
+    fn fence(&self, submission: Option<wgpu::SubmissionIndex>) -> Fence {
         let (sender, done) = oneshot::channel();
         self.queue.on_submitted_work_done(move || {
             // The receiver is gone where the caller was dropped while it waited.
             let _ = sender.send(());
         });
-        self.drive(None);
-        // A sender that was dropped means that the device went away; `check` knows why.
-        let _ = done.await;
-        self.check()
+        Fence { submission, done }
     }
 
     /// A buffer to read results from.
@@ -263,6 +270,25 @@ impl GpuDevice {
         }
         #[cfg(target_arch = "wasm32")]
         let _ = submission;
+    }
+}
+
+/// Work that was submitted.
+pub(super) struct Fence {
+    /// All work, where there is none.
+    submission: Option<wgpu::SubmissionIndex>,
+    done: oneshot::Receiver<()>,
+}
+
+impl Fence {
+    /// Waits until it is done, but not for what was submitted after it.
+    pub async fn wait(self, device: &GpuDevice) -> Result<()> {
+        // A submission that was refused would never be done.
+        device.check()?;
+        device.drive(self.submission);
+        // A sender that was dropped means that the device went away; `check` knows why.
+        let _ = self.done.await;
+        device.check()
     }
 }
 

@@ -46,8 +46,10 @@ use crate::Result;
 use async_trait::async_trait;
 use cache::GpuCache;
 use decode::Decoder;
+use device::Fence;
 use forward::ForwardPass;
 use profile::Recorder;
+use std::collections::VecDeque;
 
 /// A model and its KV cache in GPU memory.
 pub struct GpuBackend {
@@ -56,7 +58,13 @@ pub struct GpuBackend {
     cache: GpuCache,
     forward: ForwardPass,
     decoder: Decoder,
+    /// Batches of a prefill that the GPU may not have done yet.
+    submitted: VecDeque<Fence>,
 }
+
+/// Batches that are submitted before the first of them is waited for: enough that the GPU always
+/// has one, few enough that a prefill can be stopped soon.
+const BATCHES_AHEAD: usize = 2;
 
 impl GpuBackend {
     fn new(device: GpuDevice, cache: GpuCache, forward: ForwardPass, decoder: Decoder) -> Self {
@@ -71,6 +79,7 @@ impl GpuBackend {
             cache,
             forward,
             decoder,
+            submitted: VecDeque::new(),
         }
     }
 
@@ -112,8 +121,14 @@ impl Backend for GpuBackend {
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
         let recorder = self.record(rows, false);
-        self.device.queue.submit([recorder.finish()]);
-        self.device.check()
+        self.submitted
+            .push_back(self.device.submit(recorder.finish()));
+        if self.submitted.len() > BATCHES_AHEAD
+            && let Some(fence) = self.submitted.pop_front()
+        {
+            fence.wait(&self.device).await?;
+        }
+        Ok(())
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
@@ -155,6 +170,7 @@ impl Backend for GpuBackend {
     }
 
     async fn finish(&mut self) -> Result<()> {
+        self.submitted.clear();
         self.device.finish().await
     }
 
