@@ -10,8 +10,8 @@ struct Target {
 @group(0) @binding(0) var<uniform> steered: Target;
 @group(0) @binding(1) var<storage, read> delta_keys: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> delta_values: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> keys: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> values: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> keys: array<vec4<Cached>>;
+@group(0) @binding(4) var<storage, read_write> values: array<vec4<Cached>>;
 
 @compute @workgroup_size(64)
 fn add_to_slot(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -20,6 +20,6 @@ fn add_to_slot(@builtin(global_invocation_id) id: vec3<u32>) {
     }
     let layer = id.x / SLOT_VEC4;
     let at = slot_address(layer * LANES + steered.lane, steered.position) + id.x % SLOT_VEC4;
-    keys[at] += delta_keys[id.x];
-    values[at] += delta_values[id.x];
+    keys[at] = vec4<Cached>(vec4<f32>(keys[at]) + delta_keys[id.x]);
+    values[at] = vec4<Cached>(vec4<f32>(values[at]) + delta_values[id.x]);
 }

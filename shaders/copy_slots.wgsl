@@ -12,8 +12,8 @@ struct Copy {
 }
 
 @group(0) @binding(0) var<uniform> copy: Copy;
-@group(0) @binding(1) var<storage, read_write> keys: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> values: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> keys: array<vec4<Cached>>;
+@group(0) @binding(2) var<storage, read_write> values: array<vec4<Cached>>;
 
 @compute @workgroup_size(64)
 fn copy_slots(@builtin(global_invocation_id) id: vec3<u32>) {

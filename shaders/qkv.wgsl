@@ -1,53 +1,45 @@
 // qkv: RMSNorm, the query, key and value projections as one matrix, RoPE, and the write of keys
 // and values to the KV cache.
-// A thread owns elements i and i + HEAD_DIM / 2 of a head, which RoPE rotates together.
-// Grid: (pairs of weight rows, tiles of batch rows).
+// A pair of weight rows is elements i and i + HEAD_DIM / 2 of a head, which RoPE rotates together.
 
 // Cosine and sine of [position, element].
 @group(0) @binding(5) var<storage, read> rope: array<vec2<f32>>;
 @group(0) @binding(6) var<storage, read_write> q: array<f32>;
-@group(0) @binding(7) var<storage, read_write> keys: array<f32>;
-@group(0) @binding(8) var<storage, read_write> values: array<f32>;
+@group(0) @binding(7) var<storage, read_write> keys: array<Cached>;
+@group(0) @binding(8) var<storage, read_write> values: array<Cached>;
 
 const HALF = HEAD_DIM / 2u;
+const PAIR_COUNT = WEIGHT_ROWS / 2u;
 
-@compute @workgroup_size(64)
-fn qkv(
-    @builtin(global_invocation_id) id: vec3<u32>,
-    @builtin(workgroup_id) group: vec3<u32>,
-) {
-    if (id.x >= WEIGHT_ROWS / 2u || batch.active_count == 0u) {
+fn rows_of(pair: u32) -> vec2<u32> {
+    let row = pair / HALF * HEAD_DIM + pair % HALF;
+    return vec2(row, row + HALF);
+}
+
+fn store(pair: u32, row: u32, product: vec2<f32>) {
+    if (!is_computed(row)) {
         return;
     }
-    let head = id.x / HALF;
-    let element = id.x % HALF;
-    let weight_row = head * HEAD_DIM + element;
-    let first = group.y * TILE;
-    let products = multiply(weight_row, weight_row + HALF, first);
-
-    for (var t = 0u; t < TILE; t++) {
-        let row = first + t;
-        if (!is_computed(row)) {
-            continue;
-        }
-        let position = batch.rows[row].position;
-        let slot = slot_address(batch.rows[row].lane, position) * 4u;
-        let turn = rope[position * HALF + element];
-        let a = tile_element(products.a, t);
-        let b = tile_element(products.b, t);
-        let rotated = vec2(a * turn.x - b * turn.y, b * turn.x + a * turn.y);
-        if (head < N_HEADS) {
-            let at = row * N_HEADS * HEAD_DIM + weight_row;
-            q[at] = rotated.x;
-            q[at + HALF] = rotated.y;
-        } else if (head < N_HEADS + N_KV_HEADS) {
-            let at = slot + (head - N_HEADS) * HEAD_DIM + element;
-            keys[at] = rotated.x;
-            keys[at + HALF] = rotated.y;
-        } else {
-            let at = slot + (head - N_HEADS - N_KV_HEADS) * HEAD_DIM + element;
-            values[at] = a;
-            values[at + HALF] = b;
-        }
+    let head = pair / HALF;
+    let element = pair % HALF;
+    let position = batch.rows[row].position;
+    let slot = slot_address(batch.rows[row].lane, position) * 4u + element;
+    let turn = rope[position * HALF + element];
+    let rotated = vec2(
+        product.x * turn.x - product.y * turn.y,
+        product.y * turn.x + product.x * turn.y,
+    );
+    if (head < N_HEADS) {
+        let at = (row * N_HEADS + head) * HEAD_DIM + element;
+        q[at] = rotated.x;
+        q[at + HALF] = rotated.y;
+    } else if (head < N_HEADS + N_KV_HEADS) {
+        let at = slot + (head - N_HEADS) * HEAD_DIM;
+        keys[at] = Cached(rotated.x);
+        keys[at + HALF] = Cached(rotated.y);
+    } else {
+        let at = slot + (head - N_HEADS - N_KV_HEADS) * HEAD_DIM;
+        values[at] = Cached(product.x);
+        values[at + HALF] = Cached(product.y);
     }
 }

@@ -1,7 +1,8 @@
 // A block is 32 consecutive values of one row of a weight matrix. Each storage format has a file
 // in this folder with its own
 //   load_block(k, row)    block k of a row, still packed
-//   w0(block) .. w7(block)    its values, four at a time
+//   w0(block) .. w7(block)    its values, four at a time, as Real: f32, or f16 in kernels that
+//                             multiply in it
 // A kernel unpacks them one after the other as it uses them: 32 values at once would not fit the
 // registers of many devices.
 //
@@ -11,10 +12,10 @@
 @group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
 
-fn low_nibbles(word: u32) -> vec4<f32> {
-    return vec4<f32>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(15u));
+fn low_nibbles(word: u32) -> vec4<Real> {
+    return vec4<Real>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(15u));
 }
 
-fn high_nibbles(word: u32) -> vec4<f32> {
-    return vec4<f32>((vec4(word) >> vec4(4u, 12u, 20u, 28u)) & vec4(15u));
+fn high_nibbles(word: u32) -> vec4<Real> {
+    return vec4<Real>((vec4(word) >> vec4(4u, 12u, 20u, 28u)) & vec4(15u));
 }

@@ -17,15 +17,15 @@ fn load_block(k: u32, row: u32) -> Block {
     );
 }
 
-fn halves(words: vec2<u32>) -> vec4<f32> {
-    return vec4(unpack2x16float(words.x), unpack2x16float(words.y));
+fn halves(words: vec2<u32>) -> vec4<Real> {
+    return vec4<Real>(vec4(unpack2x16float(words.x), unpack2x16float(words.y)));
 }
 
-fn w0(b: Block) -> vec4<f32> { return halves(b.q.xy); }
-fn w1(b: Block) -> vec4<f32> { return halves(b.q.zw); }
-fn w2(b: Block) -> vec4<f32> { return halves(b.r.xy); }
-fn w3(b: Block) -> vec4<f32> { return halves(b.r.zw); }
-fn w4(b: Block) -> vec4<f32> { return halves(b.s.xy); }
-fn w5(b: Block) -> vec4<f32> { return halves(b.s.zw); }
-fn w6(b: Block) -> vec4<f32> { return halves(b.t.xy); }
-fn w7(b: Block) -> vec4<f32> { return halves(b.t.zw); }
+fn w0(b: Block) -> vec4<Real> { return halves(b.q.xy); }
+fn w1(b: Block) -> vec4<Real> { return halves(b.q.zw); }
+fn w2(b: Block) -> vec4<Real> { return halves(b.r.xy); }
+fn w3(b: Block) -> vec4<Real> { return halves(b.r.zw); }
+fn w4(b: Block) -> vec4<Real> { return halves(b.s.xy); }
+fn w5(b: Block) -> vec4<Real> { return halves(b.s.zw); }
+fn w6(b: Block) -> vec4<Real> { return halves(b.t.xy); }
+fn w7(b: Block) -> vec4<Real> { return halves(b.t.zw); }

@@ -5,7 +5,7 @@
 //! is what the adapter says of itself.
 
 use super::cpu::{CpuBuilder, CpuPrecision};
-use super::gpu::{GpuBuilder, GpuDevice};
+use super::gpu::{GpuBuilder, GpuDevice, KernelChoices};
 use super::{BackendBuilder, CacheSize};
 use crate::model::ModelConfig;
 use crate::{Error, Result};
@@ -90,7 +90,8 @@ pub async fn choose(choice: BackendChoice) -> Result<ChosenBackend> {
 impl ChosenBackend {
     /// A builder for a model of these sizes, and the sentence that says which backend runs and why.
     /// Without a `capacity`, each lane gets [`DEFAULT_CAPACITY`] positions, or as many as the GPU
-    /// can hold.
+    /// can hold. `kernels` are the GPU's, where they were measured on the same adapter and model
+    /// sizes, or fixed by hand; otherwise the GPU is measured.
     ///
     /// # Errors
     /// [`Error::GpuLimit`] where the GPU was asked for by name and the model does not fit, or as
@@ -101,6 +102,7 @@ impl ChosenBackend {
         lanes: usize,
         capacity: Option<usize>,
         precision: CpuPrecision,
+        kernels: Option<KernelChoices>,
     ) -> Result<(Box<dyn BackendBuilder>, String)> {
         let size = |default: usize| CacheSize {
             lanes,
@@ -113,7 +115,12 @@ impl ChosenBackend {
         };
         let largest = GpuBuilder::largest_capacity(&device, config, lanes).saturating_sub(1);
         let default = largest.clamp(LEAST_CAPACITY, DEFAULT_CAPACITY);
-        match GpuBuilder::new(device, config, size(default)) {
+        let gpu =
+            match kernels.filter(|k| k.key == 0 || k.key == KernelChoices::key(&device, config)) {
+                Some(kernels) => GpuBuilder::with_choices(device, config, size(default), kernels),
+                None => GpuBuilder::new(device, config, size(default)),
+            };
+        match gpu {
             Ok(builder) => Ok((Box::new(builder), self.reason)),
             Err(Error::GpuLimit { what, need, limit }) if self.fall_back => Ok((
                 Box::new(cpu()?),

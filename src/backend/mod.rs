@@ -27,6 +27,7 @@ use crate::Result;
 use crate::generate::Sampling;
 use crate::model::weights::{WeightMatrix, WeightName};
 use async_trait::async_trait;
+use gpu::KernelChoices;
 use serde::{Deserialize, Serialize};
 
 /// One token at one position of one lane.
@@ -122,6 +123,11 @@ pub trait Backend {
     /// What this runs on.
     fn info(&self) -> &BackendInfo;
 
+    /// Which kernels run, where there is a choice.
+    fn kernel_choices(&self) -> Option<KernelChoices> {
+        None
+    }
+
     /// The KV cache's size.
     fn cache_size(&self) -> CacheSize;
 
@@ -190,6 +196,7 @@ pub trait Backend {
 }
 
 /// Takes a model's weights one at a time, in any order, and becomes a [`Backend`].
+#[async_trait(?Send)]
 pub trait BackendBuilder {
     /// Takes one tensor.
     ///
@@ -201,5 +208,5 @@ pub trait BackendBuilder {
     ///
     /// # Errors
     /// [`Error::MissingTensor`](crate::Error::MissingTensor), or as [`Backend::forward`].
-    fn finish(self: Box<Self>) -> Result<Box<dyn Backend>>;
+    async fn finish(self: Box<Self>) -> Result<Box<dyn Backend>>;
 }

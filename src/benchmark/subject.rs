@@ -65,8 +65,13 @@ impl Subject for SyntheticModel {
         let mut model = synthetic::model(&self.config)?;
         let chosen = choose(self.backend).await?;
         let CacheSize { lanes, capacity } = cache;
-        let (mut builder, reason) =
-            chosen.builder(&self.config, lanes, Some(capacity), self.cpu_precision)?;
+        let (mut builder, reason) = chosen.builder(
+            &self.config,
+            lanes,
+            Some(capacity),
+            self.cpu_precision,
+            None,
+        )?;
         let mut weights = WeightSize::default();
         for (name, matrix) in synthetic::weights(&self.config, self.format) {
             weights.add(name, &matrix);
@@ -78,6 +83,6 @@ impl Subject for SyntheticModel {
             }
         }
         model.weights = weights;
-        Ok(Engine::new(model, builder.finish()?, reason))
+        Ok(Engine::new(model, builder.finish().await?, reason))
     }
 }

@@ -16,7 +16,7 @@ pub use score::Score;
 
 use crate::backend::choose::{BackendChoice, choose};
 use crate::backend::cpu::CpuPrecision;
-use crate::backend::gpu::GpuDevice;
+use crate::backend::gpu::{GpuDevice, KernelChoices};
 use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot, SlotAddress};
 use crate::model::Model;
 use crate::model::load::{ByteSource, LoadProgress, load};
@@ -39,6 +39,9 @@ pub struct EngineOptions {
     /// [`DEFAULT_CAPACITY`](crate::backend::choose::DEFAULT_CAPACITY) where `None`, or as many as the
     /// GPU can hold.
     pub capacity: Option<usize>,
+    /// What [`Engine::kernel_choices`] gave on this device for a model of these sizes, to save the
+    /// second in which a GPU is measured; or kernels fixed by hand.
+    pub kernels: Option<KernelChoices>,
 }
 
 impl Default for EngineOptions {
@@ -54,6 +57,7 @@ impl Default for EngineOptions {
             },
             lanes: 2,
             capacity: None,
+            kernels: None,
         }
     }
 }
@@ -130,6 +134,7 @@ impl Engine {
                     options.lanes,
                     options.capacity,
                     options.cpu_precision,
+                    options.kernels,
                 )?;
                 reason = why;
                 Ok(builder)
@@ -165,6 +170,11 @@ impl Engine {
     /// Which backend runs and why, as one plain sentence.
     pub fn backend_reason(&self) -> &str {
         &self.reason
+    }
+
+    /// Which kernels the GPU runs, for [`EngineOptions::kernels`]; `None` on the CPU.
+    pub fn kernel_choices(&self) -> Option<KernelChoices> {
+        self.backend.kernel_choices()
     }
 
     /// Lanes and positions of the KV cache, without the position that the engine keeps for itself.

@@ -69,7 +69,7 @@ pub async fn load(
         file,
         weights,
     };
-    Ok((model, builder.finish()?))
+    Ok((model, builder.finish().await?))
 }
 
 /// Reads the header of a GGUF file and no more of it than that takes. The model may be of any

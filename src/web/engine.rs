@@ -226,6 +226,11 @@ impl WebEngine {
         let options = EngineOptions {
             backend: request.backend,
             capacity: request.capacity,
+            // What cannot be read was written by another version: the kernels are measured again.
+            kernels: request
+                .kernels
+                .as_deref()
+                .and_then(|kernels| serde_json::from_str(kernels).ok()),
             ..EngineOptions::default()
         };
         let mut observer = self.observer(on_progress, LOAD_INTERVAL);

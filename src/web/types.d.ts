@@ -12,6 +12,8 @@ export interface LoadRequest {
   backend?: BackendChoice;
   /** Positions of each lane of the KV cache; 2048 where it is missing. */
   capacity?: number;
+  /** `EngineInfo.kernels` of an earlier load on this device, to save the second in which it is measured. */
+  kernels?: string;
 }
 
 /** How far a download is, in bytes. */
@@ -34,6 +36,8 @@ export interface EngineInfo {
   lanes: number;
   /** Positions of each. */
   capacity: number;
+  /** Which kernels the GPU runs, to be kept for the next load; missing on the CPU. */
+  kernels?: string;
 }
 
 /** The sizes of a model, and its file. */

@@ -24,6 +24,8 @@ pub struct LoadRequest {
     pub backend: BackendChoice,
     /// Positions of each lane of the KV cache.
     pub capacity: Option<usize>,
+    /// What [`EngineInfo::kernels`] was on this device; anything else counts as nothing.
+    pub kernels: Option<String>,
 }
 
 /// A loaded model and what it runs on.
@@ -44,6 +46,8 @@ pub struct EngineInfo {
     pub lanes: usize,
     /// Positions of each.
     pub capacity: usize,
+    /// Which kernels the GPU runs, as text for the next [`LoadRequest`].
+    pub kernels: Option<String>,
 }
 
 /// The sizes of a model, and its file.
@@ -89,6 +93,9 @@ impl EngineInfo {
             reason: engine.backend_reason().into(),
             lanes: cache.lanes,
             capacity: cache.capacity,
+            kernels: engine
+                .kernel_choices()
+                .and_then(|kernels| serde_json::to_string(&kernels).ok()),
         }
     }
 }

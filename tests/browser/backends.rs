@@ -1,9 +1,10 @@
 //! The WGSL kernels, through the browser's WebGPU, against the CPU engine.
 
-use crate::support::{engine, gguf, tokens};
+use crate::support::{engine, engine_with, gguf, tokens};
 use cache_steering::Engine;
 use cache_steering::backend::BackendKind;
 use cache_steering::backend::choose::BackendChoice;
+use cache_steering::backend::gpu::{KernelChoices, ProductKernel, Reduction};
 use cache_steering::model::weights::WeightFormat;
 use std::ops::ControlFlow;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -27,8 +28,12 @@ async fn logits(engine: &mut Engine) -> Vec<Vec<f32>> {
 }
 
 async fn check(format: WeightFormat) {
+    check_kernels(format, None).await;
+}
+
+async fn check_kernels(format: WeightFormat, kernels: Option<KernelChoices>) {
     let gguf = gguf(format);
-    let mut gpu = engine(&gguf, BackendChoice::Gpu).await;
+    let mut gpu = engine_with(&gguf, BackendChoice::Gpu, kernels).await;
     let mut cpu = engine(&gguf, BackendChoice::Cpu).await;
     assert_eq!(gpu.backend_info().kind, BackendKind::Gpu);
     assert_eq!(cpu.backend_info().kind, BackendKind::Cpu);
@@ -71,4 +76,17 @@ async fn f16() {
 #[wasm_bindgen_test]
 async fn f32() {
     check(WeightFormat::F32).await;
+}
+
+/// Products through workgroup memory and in tiles, and attention that may be split.
+#[wasm_bindgen_test]
+async fn workgroups() {
+    check_kernels(WeightFormat::Q4_1, Some(KernelChoices::hardware())).await;
+}
+
+/// Products within subgroups, which the engine asks the browser for behind wgpu's back.
+#[wasm_bindgen_test]
+async fn subgroups() {
+    let kernel = ProductKernel::vector(Reduction::Subgroup, 16, 4);
+    check_kernels(WeightFormat::Q8_0, Some(KernelChoices::fixed(kernel))).await;
 }

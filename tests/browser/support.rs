@@ -3,6 +3,7 @@
 use cache_steering::Engine;
 use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::CpuPrecision;
+use cache_steering::backend::gpu::KernelChoices;
 use cache_steering::engine::EngineOptions;
 use cache_steering::model::load::MemorySource;
 use cache_steering::model::weights::WeightFormat;
@@ -18,11 +19,21 @@ pub fn gguf(format: WeightFormat) -> Vec<u8> {
 
 /// The model on a backend, with exact arithmetic and three lanes.
 pub async fn engine(gguf: &[u8], backend: BackendChoice) -> Engine {
+    engine_with(gguf, backend, None).await
+}
+
+/// The same, with these kernels.
+pub async fn engine_with(
+    gguf: &[u8],
+    backend: BackendChoice,
+    kernels: Option<KernelChoices>,
+) -> Engine {
     let options = EngineOptions {
         backend,
         cpu_precision: CpuPrecision::F32,
         lanes: 3,
         capacity: Some(256),
+        kernels,
     };
     let mut source = MemorySource::new(gguf.to_vec());
     Engine::load(&mut source, &options, &mut |_| ControlFlow::Continue(()))

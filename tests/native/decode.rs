@@ -29,6 +29,7 @@ fn engine(backend: BackendChoice) -> Engine {
         cpu_precision: CpuPrecision::F32,
         lanes: LANES,
         capacity: Some(150),
+        kernels: None,
     };
     let mut source = load::MemorySource::new(gguf);
     let observer = &mut |_| ControlFlow::Continue(());

@@ -9,5 +9,6 @@ mod cpu;
 mod decode;
 mod faults;
 mod golden;
+mod kernels;
 mod loading;
 mod vectors;

@@ -181,11 +181,7 @@ fn dot_products(a: &[f32], b: [&[f32]; 4]) -> [f32; 4] {
 }
 
 #[inline(always)]
-fn add_products<const N: usize>(
-    sums: &mut [f32x4; 4],
-    a: &[[f32; 4]; N],
-    b: [&[[f32; 4]; N]; 4],
-) {
+fn add_products<const N: usize>(sums: &mut [f32x4; 4], a: &[[f32; 4]; N], b: [&[[f32; 4]; N]; 4]) {
     for i in 0..N {
         for (sum, b) in sums.iter_mut().zip(b) {
             *sum += f32x4::new(a[i]) * f32x4::new(b[i]);

@@ -57,6 +57,7 @@ fn take<T>(weights: &mut HashMap<WeightName, T>, name: WeightName) -> Result<T> 
     })
 }
 
+#[async_trait::async_trait(?Send)]
 impl BackendBuilder for CpuBuilder {
     fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
         if name.is_norm() {
@@ -69,7 +70,7 @@ impl BackendBuilder for CpuBuilder {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<Box<dyn Backend>> {
+    async fn finish(mut self: Box<Self>) -> Result<Box<dyn Backend>> {
         let layers = (0..self.config.n_layers)
             .map(|index| self.layer(index))
             .collect::<Result<_>>()?;

@@ -5,14 +5,17 @@
 
 use super::GpuBackend;
 use super::cache::{self, GpuCache};
+use super::choices::KernelChoices;
 use super::decode::Decoder;
 use super::device::GpuDevice;
 use super::forward::{ForwardPass, LayerWeights, Weights};
+use super::tune;
 use super::weights::GpuMatrix;
 use crate::backend::{Backend, BackendBuilder, CacheSize};
 use crate::model::ModelConfig;
 use crate::model::weights::{LayerWeight, WeightMatrix, WeightName};
 use crate::{Error, Result};
+use async_trait::async_trait;
 use std::collections::HashMap;
 
 /// Takes weights to GPU memory and becomes a [`GpuBackend`].
@@ -20,6 +23,9 @@ pub struct GpuBuilder {
     device: GpuDevice,
     config: ModelConfig,
     cache: GpuCache,
+    choices: KernelChoices,
+    /// Whether the choices are to be measured.
+    tune: bool,
     /// Matrices that wait for the ones they are stacked with.
     waiting: HashMap<WeightName, WeightMatrix>,
     /// Uploaded matrices, by the name of their first part.
@@ -44,22 +50,52 @@ fn stacked(name: WeightName) -> Vec<WeightName> {
 impl GpuBuilder {
     /// The most positions that each of `lanes` can have in a KV cache on this device.
     pub fn largest_capacity(device: &GpuDevice, config: &ModelConfig, lanes: usize) -> usize {
-        cache::largest_capacity(device, config, lanes)
+        let f16 = KernelChoices::for_device(device).f16_cache;
+        cache::largest_capacity(device, config, lanes, f16)
     }
 
-    /// Reserves the KV cache: what does not fit is said before any weight is read.
+    /// Reserves the KV cache: what does not fit is said before any weight is read. On a real GPU,
+    /// which kernels run is measured once the weights are there, in about a second.
     ///
     /// # Errors
     /// [`Error::GpuLimit`] where the cache exceeds what the adapter binds in one piece.
     pub fn new(device: GpuDevice, config: &ModelConfig, cache: CacheSize) -> Result<Self> {
+        let tune = !device.info().software;
+        let choices = KernelChoices::for_device(&device);
         Ok(Self {
-            cache: GpuCache::new(&device, config, cache)?,
+            tune,
+            ..Self::with_choices(device, config, cache, choices)?
+        })
+    }
+
+    /// As [`GpuBuilder::new`], with these kernels, as they are.
+    ///
+    /// # Errors
+    /// As [`GpuBuilder::new`], and [`Error::Gpu`] where the device cannot run these kernels.
+    pub fn with_choices(
+        device: GpuDevice,
+        config: &ModelConfig,
+        cache: CacheSize,
+        choices: KernelChoices,
+    ) -> Result<Self> {
+        choices.check(&device)?;
+        Ok(Self {
+            cache: GpuCache::new(&device, config, cache, choices.f16_cache)?,
+            choices,
+            tune: false,
             device,
             config: config.clone(),
             waiting: HashMap::new(),
             matrices: HashMap::new(),
             norms: HashMap::new(),
         })
+    }
+
+    /// Has the kernels measured, even on a software adapter, which does without.
+    #[must_use]
+    pub fn measured(mut self) -> Self {
+        self.tune = true;
+        self
     }
 
     fn take_matrix(&mut self, name: WeightName) -> Result<GpuMatrix> {
@@ -77,6 +113,7 @@ fn missing(name: WeightName) -> Error {
     }
 }
 
+#[async_trait(?Send)]
 impl BackendBuilder for GpuBuilder {
     fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
         if name.is_norm() {
@@ -99,13 +136,13 @@ impl BackendBuilder for GpuBuilder {
         self.device.check()
     }
 
-    fn finish(self: Box<Self>) -> Result<Box<dyn Backend>> {
-        Ok(Box::new(self.build()?))
+    async fn finish(self: Box<Self>) -> Result<Box<dyn Backend>> {
+        Ok(Box::new(self.build().await?))
     }
 }
 
 impl GpuBuilder {
-    pub(super) fn build(mut self) -> Result<GpuBackend> {
+    pub(super) async fn build(mut self) -> Result<GpuBackend> {
         let mut layers = Vec::with_capacity(self.config.n_layers);
         for layer in 0..self.config.n_layers {
             let name = |weight| WeightName::Layer(layer, weight);
@@ -128,9 +165,15 @@ impl GpuBuilder {
             device,
             config,
             cache,
+            choices,
+            tune,
             ..
         } = self;
-        let mut forward = ForwardPass::new(&device, &config, &cache, weights)?;
+        let mut forward = ForwardPass::new(&device, &config, &cache, weights, choices)?;
+        device.check()?;
+        if tune {
+            tune::tune(&device, &mut forward).await?;
+        }
         let decoder = Decoder::new(&device, &config, cache.size(), &mut forward)?;
         device.check()?;
         Ok(GpuBackend::new(device, cache, forward, decoder))

@@ -1,56 +1,78 @@
 //! The KV cache in GPU memory, and the operations on it: copying slots, adding to a slot, reading
 //! a slot.
 //!
-//! Keys and values have a buffer each, f32, `[layer, lane, position, KV head, element]`. The
+//! Keys and values have a buffer each, f32 or f16, `[layer, lane, position, KV head, element]`. The
 //! stages of one layer bind that layer's part; the operations bind it all, so that steering every
 //! layer is one dispatch.
 
 use super::device::GpuDevice;
 use super::kernels::Kernels;
 use super::profile::Recorder;
-use super::stages::{Stage, Variant};
+use super::stages::Stage;
+use super::variants::Variant;
 use crate::Result;
 use crate::backend::{CacheSize, Slot, SlotAddress};
 use crate::model::ModelConfig;
+use half::f16;
 
 pub(super) struct GpuCache {
     size: CacheSize,
     n_layers: usize,
     kv_width: usize,
+    f16: bool,
     keys: wgpu::Buffer,
     values: wgpu::Buffer,
 }
 
 /// Positions are rounded up to this, so that each layer's part begins at an offset that every
 /// adapter can bind (256 bytes).
-const CAPACITY_STEP: usize = 16;
+const CAPACITY_STEP: usize = 32;
 
 /// The most positions that each of `lanes` can have on a device: keys, and values, of all lanes and
 /// layers are bound in one piece.
-pub(super) fn largest_capacity(device: &GpuDevice, config: &ModelConfig, lanes: usize) -> usize {
-    let positions = device.largest_buffer() / cache_bytes(config, lanes, 1).max(1);
+pub(super) fn largest_capacity(
+    device: &GpuDevice,
+    config: &ModelConfig,
+    lanes: usize,
+    f16: bool,
+) -> usize {
+    let positions = device.largest_buffer() / cache_bytes(config, lanes, 1, f16).max(1);
     positions as usize / CAPACITY_STEP * CAPACITY_STEP
 }
 
 /// Bytes of the keys, or of the values, of all layers and lanes.
-fn cache_bytes(config: &ModelConfig, lanes: usize, capacity: usize) -> u64 {
-    [config.slot_len(), lanes, capacity, size_of::<f32>()]
+fn cache_bytes(config: &ModelConfig, lanes: usize, capacity: usize, f16: bool) -> u64 {
+    [config.slot_len(), lanes, capacity, element_bytes(f16)]
         .into_iter()
         .fold(1, |bytes, factor| bytes.saturating_mul(factor as u64))
 }
 
+fn element_bytes(f16: bool) -> usize {
+    if f16 {
+        size_of::<f16>()
+    } else {
+        size_of::<f32>()
+    }
+}
+
 impl GpuCache {
-    /// An empty cache of at least this size.
-    pub fn new(device: &GpuDevice, config: &ModelConfig, size: CacheSize) -> Result<Self> {
+    /// An empty cache of at least this size, in f16 or f32.
+    pub fn new(
+        device: &GpuDevice,
+        config: &ModelConfig,
+        size: CacheSize,
+        f16: bool,
+    ) -> Result<Self> {
         let size = CacheSize {
             lanes: size.lanes,
             capacity: size.capacity.next_multiple_of(CAPACITY_STEP),
         };
-        let bytes = cache_bytes(config, size.lanes, size.capacity);
+        let bytes = cache_bytes(config, size.lanes, size.capacity, f16);
         Ok(Self {
             size,
             n_layers: config.n_layers,
             kv_width: config.kv_width(),
+            f16,
             keys: device.storage("KV cache, keys", bytes)?,
             values: device.storage("KV cache, values", bytes)?,
         })
@@ -63,7 +85,7 @@ impl GpuCache {
     /// One layer's keys and values, to bind.
     pub fn layer(&self, layer: usize) -> [wgpu::BindingResource<'_>; 2] {
         let positions = self.size.lanes * self.size.capacity;
-        let bytes = (positions * self.kv_width * size_of::<f32>()) as u64;
+        let bytes = (positions * self.kv_width * element_bytes(self.f16)) as u64;
         [&self.keys, &self.values].map(|buffer| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
@@ -140,7 +162,7 @@ impl GpuCache {
         lane: usize,
         position: usize,
     ) -> Result<Slot> {
-        let width = (self.kv_width * size_of::<f32>()) as u64;
+        let width = (self.kv_width * element_bytes(self.f16)) as u64;
         let half = self.n_layers as u64 * width;
         let staging = device.staging("slot", 2 * half);
         let mut encoder = device.device.create_command_encoder(&Default::default());
@@ -153,7 +175,12 @@ impl GpuCache {
             }
         }
         let mut readback = device.submit_and_read(encoder.finish(), staging, 2 * half);
-        let mut keys: Vec<f32> = readback.read(device).await?;
+        let mut keys: Vec<f32> = if self.f16 {
+            let halves: Vec<f16> = readback.read(device).await?;
+            halves.into_iter().map(f16::to_f32).collect()
+        } else {
+            readback.read(device).await?
+        };
         let values = keys.split_off(keys.len() / 2);
         Ok(Slot { keys, values })
     }

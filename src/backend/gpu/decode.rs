@@ -15,7 +15,8 @@ use super::device::{GpuDevice, Readback};
 use super::forward::{ForwardPass, ROW_BYTES};
 use super::pace::{MAX_BATCH_STEPS, Pace};
 use super::profile::Recorder;
-use super::stages::{MAX_END_TOKENS, SHARES, Stage, Variant, decode_rows};
+use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
+use super::variants::Variant;
 use crate::backend::cpu::SamplingUnits;
 use crate::backend::{CacheSize, DecodeLane, LaneToken, Row};
 use crate::model::ModelConfig;
@@ -78,6 +79,8 @@ struct DecodingLane {
     lane: usize,
     /// Its row in the last submit.
     row: usize,
+    /// Position of the next step to submit, unless it ends before.
+    position: usize,
     /// Steps that may still be submitted.
     left: usize,
 }
@@ -164,6 +167,7 @@ impl Decoder {
             .map(|(row, lane)| DecodingLane {
                 lane: lane.row.lane as usize,
                 row,
+                position: lane.row.position as usize,
                 left: lane.limit,
             })
             .collect();
@@ -232,8 +236,10 @@ impl Decoder {
         self.close_gaps(device, forward, recorder.encoder());
         let (rows, steps) = (self.session.lanes.len(), self.session.next_batch());
         recorder.encoder().clear_buffer(&self.sampled, 0, None);
-        for _ in 0..steps {
-            forward.record(&mut recorder, rows, true);
+        let furthest = self.session.lanes.iter().map(|lane| lane.position).max();
+        for step in 1..=steps {
+            let longest = furthest.unwrap_or(0) + step;
+            forward.record(&mut recorder, rows, longest, true);
             self.record_sampling(forward, &mut recorder, rows);
         }
         let staging = self
@@ -248,6 +254,7 @@ impl Decoder {
         let session = &mut self.session;
         for lane in &mut session.lanes {
             lane.left = lane.left.saturating_sub(steps);
+            lane.position += steps;
         }
         session.in_flight.push_back(InFlight {
             steps,
@@ -382,7 +389,7 @@ mod tests {
             };
             builder.add(name, matrix).expect("a small matrix");
         }
-        builder.build().expect("a backend")
+        block_on(builder.build()).expect("a backend")
     }
 
     /// One token for each of the first `rows` lanes, from these logits.

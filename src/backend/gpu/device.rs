@@ -1,6 +1,7 @@
 //! The connection to a graphics adapter, and what it reports when something goes wrong.
 
 use super::profile::Profiler;
+use super::subgroups;
 use crate::{Error, Result};
 use futures_channel::oneshot;
 use std::cell::RefCell;
@@ -22,8 +23,40 @@ pub struct GpuDevice {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     info: AdapterInfo,
+    abilities: Abilities,
     fault: Arc<Mutex<Option<Fault>>>,
     pub(super) profiler: Rc<RefCell<Profiler>>,
+}
+
+/// What kernels may use beyond what every adapter has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Abilities {
+    /// Arithmetic and storage in f16.
+    pub f16: bool,
+    /// Threads of the smallest subgroup, where kernels may use subgroups.
+    pub subgroup: Option<u32>,
+    /// The adapter and its driver, to know them again.
+    pub identity: String,
+}
+
+/// Features that make kernels faster, or measure them.
+const USEFUL: wgpu::Features = wgpu::Features::SHADER_F16
+    .union(wgpu::Features::SUBGROUP)
+    .union(wgpu::Features::TIMESTAMP_QUERY);
+
+impl Abilities {
+    fn of(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Self {
+        let features = device.features();
+        let subgroups = subgroups::granted(device);
+        Self {
+            f16: features.contains(wgpu::Features::SHADER_F16),
+            subgroup: (subgroups && info.subgroup_min_size > 1).then_some(info.subgroup_min_size),
+            identity: format!(
+                "{} {:04x} {:04x} {} {}",
+                info.name, info.vendor, info.device, info.driver, info.driver_info
+            ),
+        }
+    }
 }
 
 /// What the driver reported outside of any call of ours.
@@ -54,12 +87,12 @@ impl GpuDevice {
                     format!(" ({e})")
                 },
             })?;
+        subgroups::ask();
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("cache-steering"),
+                required_features: adapter.features() & USEFUL,
                 required_limits: adapter.limits(),
-                // Used by benchmarks alone.
-                required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
                 ..Default::default()
             })
             .await
@@ -72,11 +105,12 @@ impl GpuDevice {
             name: if described.name.is_empty() {
                 "WebGPU adapter".into()
             } else {
-                described.name
+                described.name.clone()
             },
             software: described.device_type == wgpu::DeviceType::Cpu,
         };
 
+        let abilities = Abilities::of(&device, &described);
         let fault = Arc::new(Mutex::new(None));
         let lost = fault.clone();
         device.set_device_lost_callback(move |reason, message| {
@@ -94,6 +128,7 @@ impl GpuDevice {
             device,
             queue,
             info,
+            abilities,
             fault,
             profiler: Rc::default(),
         })
@@ -102,6 +137,11 @@ impl GpuDevice {
     /// What the adapter says of itself.
     pub fn info(&self) -> &AdapterInfo {
         &self.info
+    }
+
+    /// What its kernels may use.
+    pub(super) fn abilities(&self) -> &Abilities {
+        &self.abilities
     }
 
     /// Bytes that a storage buffer may have.

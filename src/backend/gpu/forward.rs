@@ -6,10 +6,12 @@
 //! `x` is the residual stream, `[row, width]`. Every layer is five dispatches.
 
 use super::cache::GpuCache;
+use super::choices::{KernelChoices, Product, ProductKernel};
 use super::device::GpuDevice;
 use super::kernels::Kernels;
 use super::profile::Recorder;
-use super::stages::{MAX_ROWS, MatrixShape, Stage, Variant};
+use super::stages::Stage;
+use super::variants::{KernelModel, MatrixShape, Variant};
 use super::weights::GpuMatrix;
 use crate::Result;
 use crate::backend::{Row, rope};
@@ -17,9 +19,6 @@ use crate::model::ModelConfig;
 
 /// A row of the batch, as in `shaders/row.wgsl`.
 pub(super) const ROW_BYTES: usize = size_of::<[u32; 4]>();
-
-/// Where the counts of rows and of active rows are in the batch.
-const ROW_COUNT: u64 = (MAX_ROWS * ROW_BYTES) as u64;
 
 pub(super) struct Weights {
     pub embedding: GpuMatrix,
@@ -38,20 +37,105 @@ pub(super) struct LayerWeights {
     pub down: GpuMatrix,
 }
 
+/// What a step computes.
+#[derive(Clone, Copy)]
+enum Work {
+    Embed(MatrixShape),
+    Attention,
+    Product(Stage, Product, MatrixShape),
+}
+
 /// A kernel with everything bound, but for the number of rows.
 struct Step {
-    stage: Stage,
-    matrix: Option<MatrixShape>,
+    work: Work,
     bind_group: wgpu::BindGroup,
-    /// Size of the grid's first dimension; the second one runs over the batch.
+    /// Items of a batch row, as [`Variant::workgroups`] counts them.
     width: usize,
+}
+
+impl Step {
+    fn variant(&self, choices: &KernelChoices, rows: usize, splits: usize) -> Variant {
+        match self.work {
+            Work::Embed(matrix) => Variant::lookup(Stage::Embed, matrix),
+            Work::Attention => Variant::attention(splits),
+            Work::Product(stage, product, matrix) => {
+                let splits = match product {
+                    Product::Output => splits,
+                    _ => 1,
+                };
+                let kernel = choices.product(product, rows);
+                Variant::product(stage, matrix, kernel, rows, splits)
+            }
+        }
+    }
+}
+
+/// Most parts of all sequences of a batch that attention leaves for the next stage to merge.
+const MOST_SPLITS: usize = 32;
+
+/// Parts in which attention takes each of `rows` sequences, of which the longest has so many
+/// positions: few values, because each is a kernel of its own. A batch of many rows fills a GPU
+/// without.
+fn splits(rows: usize, longest: usize) -> usize {
+    let wanted = match longest {
+        0..256 => 1,
+        256..1024 => 4,
+        _ => 16,
+    };
+    [16, 4, 1]
+        .into_iter()
+        .find(|splits| *splits <= wanted && rows * splits <= MOST_SPLITS)
+        .unwrap_or(1)
+}
+
+/// Binds buffers to stages.
+struct Binder<'a> {
+    kernels: &'a mut Kernels,
+    batch: &'a wgpu::Buffer,
+}
+
+impl Binder<'_> {
+    /// The batch, then the matrix, then the stage's own buffers.
+    fn bind(
+        &mut self,
+        stage: Stage,
+        matrix: Option<&GpuMatrix>,
+        own: &[wgpu::BindingResource],
+    ) -> wgpu::BindGroup {
+        let mut resources = vec![self.batch.as_entire_binding()];
+        if let Some(matrix) = matrix {
+            resources.push(matrix.quants.as_entire_binding());
+            resources.push(matrix.scales.as_entire_binding());
+        }
+        resources.extend_from_slice(own);
+        self.kernels.bind(stage, &resources)
+    }
+
+    fn product(
+        &mut self,
+        stage: Stage,
+        product: Product,
+        matrix: &GpuMatrix,
+        own: &[wgpu::BindingResource],
+    ) -> Step {
+        Step {
+            work: Work::Product(stage, product, matrix.shape()),
+            bind_group: self.bind(stage, Some(matrix), own),
+            width: matrix.rows.div_ceil(2),
+        }
+    }
 }
 
 /// The kernels of a model in order, with their buffers bound.
 pub(super) struct ForwardPass {
     pub kernels: Kernels,
+    pub choices: KernelChoices,
     /// As in `shaders/batch.wgsl`.
     pub batch: wgpu::Buffer,
+    x: wgpu::Buffer,
+    q: wgpu::Buffer,
+    attended: wgpu::Buffer,
+    activated: wgpu::Buffer,
     /// From the embedding to the last layer.
     steps: Vec<Step>,
     head: Step,
@@ -66,13 +150,19 @@ impl ForwardPass {
         config: &ModelConfig,
         cache: &GpuCache,
         weights: Weights,
+        choices: KernelChoices,
     ) -> Result<Self> {
+        let max_rows = choices.max_rows;
         let activations = |label: &str, width: usize| {
-            device.storage(label, (MAX_ROWS * width * size_of::<f32>()) as u64)
+            device.storage(label, (max_rows * width * size_of::<f32>()) as u64)
         };
         let x = activations("residual stream", config.width)?;
         let q = activations("queries", config.q_width())?;
-        let attended = activations("attention output", config.q_width())?;
+        let unmerged = MOST_SPLITS * config.n_heads * (config.head_dim + 4);
+        let attended = activations(
+            "attention output",
+            config.q_width().max(unmerged.div_ceil(max_rows)),
+        )?;
         let activated = activations("FFN activations", config.ffn_width)?;
         let logits = activations("logits", config.vocab_size)?;
         let rope = rope::table(config, cache.size().capacity);
@@ -80,46 +170,41 @@ impl ForwardPass {
         use wgpu::BufferUsages as Usage;
         let batch = device.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("batch"),
-            size: (MAX_ROWS * ROW_BYTES) as u64 + 16,
+            size: (max_rows * ROW_BYTES) as u64 + 16,
             // The sampling stage writes it; the others read it through the faster path.
             usage: Usage::UNIFORM | Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC,
             mapped_at_creation: false,
         });
 
-        let mut kernels = Kernels::new(device.clone(), config.clone(), cache.size());
-        // Binds the batch, then the matrix, then the stage's own buffers.
-        let mut step = |stage, matrix: Option<&GpuMatrix>, own: &[wgpu::BindingResource], width| {
-            let mut resources = vec![batch.as_entire_binding()];
-            if let Some(matrix) = matrix {
-                resources.push(matrix.quants.as_entire_binding());
-                resources.push(matrix.scales.as_entire_binding());
-            }
-            resources.extend_from_slice(own);
-            Step {
-                stage,
-                matrix: matrix.map(|m| MatrixShape {
-                    format: m.format,
-                    rows: m.rows,
-                    cols: m.cols,
-                }),
-                bind_group: kernels.bind(stage, &resources),
-                width,
-            }
+        let model = KernelModel {
+            config: config.clone(),
+            cache: cache.size(),
+            f16_cache: choices.f16_cache,
+            max_rows,
+        };
+        let mut kernels = Kernels::new(device.clone(), model);
+        let mut binder = Binder {
+            kernels: &mut kernels,
+            batch: &batch,
         };
         let [x_, q_, attended_, activated_] =
             [&x, &q, &attended, &activated].map(|b| b.as_entire_binding());
 
-        let mut steps = vec![step(
-            Stage::Embed,
-            Some(&weights.embedding),
-            std::slice::from_ref(&x_),
-            config.width / crate::model::weights::BLOCK,
-        )];
+        let mut steps = vec![Step {
+            work: Work::Embed(weights.embedding.shape()),
+            bind_group: binder.bind(
+                Stage::Embed,
+                Some(&weights.embedding),
+                std::slice::from_ref(&x_),
+            ),
+            width: config.width / crate::model::weights::BLOCK,
+        }];
         for (layer, w) in weights.layers.iter().enumerate() {
             let [keys, values] = cache.layer(layer);
-            steps.push(step(
+            steps.push(binder.product(
                 Stage::Qkv,
-                Some(&w.qkv),
+                Product::Qkv,
+                &w.qkv,
                 &[
                     x_.clone(),
                     w.attention_norm.as_entire_binding(),
@@ -128,50 +213,57 @@ impl ForwardPass {
                     keys.clone(),
                     values.clone(),
                 ],
-                w.qkv.rows / 2,
             ));
-            steps.push(step(
-                Stage::Attention,
-                None,
-                &[q_.clone(), keys, values, attended_.clone()],
-                config.n_heads,
-            ));
-            steps.push(step(
+            steps.push(Step {
+                work: Work::Attention,
+                bind_group: binder.bind(
+                    Stage::Attention,
+                    None,
+                    &[q_.clone(), keys, values, attended_.clone()],
+                ),
+                width: config.n_heads,
+            });
+            steps.push(binder.product(
                 Stage::Project,
-                Some(&w.attention_output),
+                Product::Output,
+                &w.attention_output,
                 &[attended_.clone(), x_.clone()],
-                config.width / 2,
             ));
-            steps.push(step(
+            steps.push(binder.product(
                 Stage::GateUp,
-                Some(&w.gate_up),
+                Product::GateUp,
+                &w.gate_up,
                 &[
                     x_.clone(),
                     w.ffn_norm.as_entire_binding(),
                     activated_.clone(),
                 ],
-                config.ffn_width,
             ));
-            steps.push(step(
+            steps.push(binder.product(
                 Stage::Project,
-                Some(&w.down),
+                Product::Down,
+                &w.down,
                 &[activated_.clone(), x_.clone()],
-                config.width / 2,
             ));
         }
-        let head = step(
+        let head = binder.product(
             Stage::Head,
-            Some(weights.output.as_ref().unwrap_or(&weights.embedding)),
+            Product::Head,
+            weights.output.as_ref().unwrap_or(&weights.embedding),
             &[
                 x_,
                 weights.output_norm.as_entire_binding(),
                 logits.as_entire_binding(),
             ],
-            config.vocab_size.div_ceil(2),
         );
         Ok(Self {
             kernels,
+            choices,
             batch,
+            x,
+            q,
+            attended,
+            activated,
             steps,
             head,
             logits,
@@ -179,7 +271,7 @@ impl ForwardPass {
         })
     }
 
-    /// Makes these rows, at most [`MAX_ROWS`], the batch.
+    /// Makes these rows, at most [`KernelModel::max_rows`], the batch.
     pub fn write_batch(&self, device: &GpuDevice, rows: &[Row]) {
         let words: Vec<[u32; 4]> = rows
             .iter()
@@ -188,7 +280,7 @@ impl ForwardPass {
         let queue = &device.queue;
         queue.write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
         let counts = [rows.len() as u32; 2];
-        queue.write_buffer(&self.batch, ROW_COUNT, bytemuck::cast_slice(&counts));
+        queue.write_buffer(&self.batch, self.row_count(), bytemuck::cast_slice(&counts));
     }
 
     /// Shortens the batch, whose rows were moved.
@@ -196,25 +288,78 @@ impl ForwardPass {
         let count = [rows as u32];
         device
             .queue
-            .write_buffer(&self.batch, ROW_COUNT, bytemuck::cast_slice(&count));
+            .write_buffer(&self.batch, self.row_count(), bytemuck::cast_slice(&count));
     }
 
-    /// Records the pass over the first `rows` rows of the batch, with the logits if asked for.
-    pub fn record(&mut self, recorder: &mut Recorder, rows: usize, logits: bool) {
+    /// Where the counts of rows and of active rows are in the batch.
+    fn row_count(&self) -> u64 {
+        (self.kernels.model.max_rows * ROW_BYTES) as u64
+    }
+
+    /// Records the pass over the first `rows` rows of the batch, of which none sees more than
+    /// `longest` positions, with the logits if asked for.
+    pub fn record(&mut self, recorder: &mut Recorder, rows: usize, longest: usize, logits: bool) {
+        let splits = match self.choices.split_attention {
+            true => splits(rows, longest),
+            false => 1,
+        };
         for step in self.steps.iter().chain(logits.then_some(&self.head)) {
-            let variant = match step.matrix {
-                Some(matrix) if step.stage.multiplies() => {
-                    Variant::product(step.stage, matrix, rows)
-                }
-                matrix => Variant {
-                    matrix,
-                    ..Variant::plain(step.stage)
-                },
-            };
-            let grid = [step.width, rows.div_ceil(variant.tile)];
+            let variant = step.variant(&self.choices, rows, splits);
+            let grid = [step.width, rows];
             self.kernels
                 .dispatch(recorder, variant, &step.bind_group, grid);
         }
+    }
+
+    /// Number of layers.
+    pub fn layers(&self) -> usize {
+        self.kernels.model.config.n_layers
+    }
+
+    /// Records the embedding alone, for the tuner.
+    pub fn dispatch_embed(&mut self, recorder: &mut Recorder, rows: usize) {
+        let embed = &self.steps[0];
+        let variant = embed.variant(&self.choices, rows, 1);
+        let grid = [embed.width, rows];
+        self.kernels
+            .dispatch(recorder, variant, &embed.bind_group, grid);
+    }
+
+    /// Records one product of these layers alone, computed by `kernel`, for the tuner.
+    pub fn dispatch_product(
+        &mut self,
+        recorder: &mut Recorder,
+        product: Product,
+        layers: std::ops::Range<usize>,
+        kernel: ProductKernel,
+        rows: usize,
+    ) {
+        let steps = self.steps.iter().chain([&self.head]);
+        let of_product = steps.filter_map(|step| match step.work {
+            Work::Product(stage, p, matrix) if p == product => Some((stage, matrix, step)),
+            _ => None,
+        });
+        for (stage, matrix, step) in of_product.skip(layers.start).take(layers.len()) {
+            let variant = Variant::product(stage, matrix, kernel, rows, 1);
+            let grid = [step.width, rows];
+            self.kernels
+                .dispatch(recorder, variant, &step.bind_group, grid);
+        }
+    }
+
+    /// What a product leaves.
+    pub fn output(&self, product: Product) -> &wgpu::Buffer {
+        match product {
+            Product::Qkv => &self.q,
+            Product::Output | Product::Down => &self.x,
+            Product::GateUp => &self.activated,
+            Product::Head => &self.logits,
+        }
+    }
+
+    /// What products read, beside the residual stream.
+    pub fn inputs(&self) -> [&wgpu::Buffer; 2] {
+        [&self.attended, &self.activated]
     }
 
     /// Submits what was recorded, and reads the logits of the first `rows` rows:

@@ -3,26 +3,23 @@
 use super::device::GpuDevice;
 use super::profile::Recorder;
 use super::stages::Binding::{Read, Uniform, Write};
-use super::stages::{Stage, Variant};
-use crate::backend::CacheSize;
-use crate::model::ModelConfig;
+use super::stages::Stage;
+use super::variants::{KernelModel, Variant};
 use std::collections::HashMap;
 
 /// Pipelines and the layouts of what they bind.
 pub(super) struct Kernels {
     device: GpuDevice,
-    config: ModelConfig,
-    cache: CacheSize,
+    pub model: KernelModel,
     layouts: HashMap<Stage, wgpu::BindGroupLayout>,
     pipelines: HashMap<Variant, wgpu::ComputePipeline>,
 }
 
 impl Kernels {
-    pub fn new(device: GpuDevice, config: ModelConfig, cache: CacheSize) -> Self {
+    pub fn new(device: GpuDevice, model: KernelModel) -> Self {
         Self {
             device,
-            config,
-            cache,
+            model,
             layouts: HashMap::new(),
             pipelines: HashMap::new(),
         }
@@ -45,19 +42,19 @@ impl Kernels {
         })
     }
 
-    /// Records one dispatch over `grid`, counted as the stage's source says.
+    /// Records one dispatch over [items of a row, rows], as [`Variant::workgroups`] counts them.
     pub fn dispatch(
         &mut self,
         recorder: &mut Recorder,
         variant: Variant,
         bind_group: &wgpu::BindGroup,
-        grid: [usize; 2],
+        [width, rows]: [usize; 2],
     ) {
-        let [x, y] = grid.map(|n| n as u32);
+        let [x, y, z] = variant.workgroups(&self.model, width, rows);
         let pass = recorder.pass(variant.stage.name());
         pass.set_pipeline(self.pipeline(variant));
         pass.set_bind_group(0, bind_group, &[]);
-        pass.dispatch_workgroups(x.div_ceil(variant.stage.items_per_workgroup()), y, 1);
+        pass.dispatch_workgroups(x, y, z);
     }
 
     fn layout(&mut self, stage: Stage) -> &wgpu::BindGroupLayout {
@@ -95,7 +92,7 @@ impl Kernels {
             let name = variant.stage.name();
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(name),
-                source: wgpu::ShaderSource::Wgsl(variant.source(&self.config, self.cache).into()),
+                source: wgpu::ShaderSource::Wgsl(variant.source(&self.model).into()),
             });
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(name),
@@ -106,7 +103,7 @@ impl Kernels {
                 label: Some(name),
                 layout: Some(&layout),
                 module: &module,
-                entry_point: Some(name),
+                entry_point: Some(variant.entry_point()),
                 compilation_options: wgpu::PipelineCompilationOptions {
                     // Every stage writes all of the workgroup memory that it reads.
                     zero_initialize_workgroup_memory: false,

@@ -3,8 +3,12 @@
 //! | file | what it is |
 //! |---|---|
 //! | `device` | the adapter, its limits, and its errors |
+//! | `subgroups` | the one feature that wgpu cannot ask a browser for |
 //! | `weights` | quantised blocks, repacked for coalesced loads |
-//! | `stages` | the WGSL of each stage, put together |
+//! | `stages` | the stages, and what each binds |
+//! | `variants` | the WGSL of each stage in each of its variants |
+//! | `choices` | which variants run |
+//! | `tune` | which of them are fastest on this device |
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
@@ -15,6 +19,7 @@
 
 mod builder;
 mod cache;
+mod choices;
 mod decode;
 mod device;
 mod forward;
@@ -22,9 +27,15 @@ mod kernels;
 mod pace;
 mod profile;
 mod stages;
+mod subgroups;
+mod tune;
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod validate;
+mod variants;
 mod weights;
 
 pub use builder::GpuBuilder;
+pub use choices::{KernelChoices, Product, ProductKernel, Reduction};
 pub use device::{AdapterInfo, GpuDevice};
 pub use profile::StageTime;
 
@@ -62,7 +73,7 @@ impl GpuBackend {
                 kind: BackendKind::Gpu,
                 device: device.info().name.clone(),
                 software: device.info().software,
-                max_rows: stages::MAX_ROWS,
+                max_rows: forward.choices.max_rows,
             },
             device,
             cache,
@@ -75,8 +86,10 @@ impl GpuBackend {
     /// Records the forward pass over `rows`.
     fn record(&mut self, rows: &[Row], logits: bool) -> Recorder {
         self.forward.write_batch(&self.device, rows);
+        let longest = rows.iter().map(|row| row.position as usize + 1).max();
         let mut recorder = self.device.record();
-        self.forward.record(&mut recorder, rows.len(), logits);
+        self.forward
+            .record(&mut recorder, rows.len(), longest.unwrap_or(0), logits);
         recorder
     }
 
@@ -96,6 +109,10 @@ impl GpuBackend {
 impl Backend for GpuBackend {
     fn info(&self) -> &BackendInfo {
         &self.info
+    }
+
+    fn kernel_choices(&self) -> Option<KernelChoices> {
+        Some(self.forward.choices)
     }
 
     fn cache_size(&self) -> CacheSize {

@@ -6,6 +6,7 @@
 //! buffer of their own (see `shaders/weights/block.wgsl`).
 
 use super::device::GpuDevice;
+use super::variants::MatrixShape;
 use crate::Result;
 use crate::model::weights::{BLOCK, WeightFormat, WeightMatrix};
 
@@ -30,6 +31,14 @@ impl GpuMatrix {
             quants: device.storage_with(label, &packed.quants)?,
             scales: device.storage_with(label, bytemuck::cast_slice(&packed.scales))?,
         })
+    }
+
+    pub fn shape(&self) -> MatrixShape {
+        MatrixShape {
+            format: self.format,
+            rows: self.rows,
+            cols: self.cols,
+        }
     }
 }
 

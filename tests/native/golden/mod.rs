@@ -7,6 +7,7 @@ use cache_steering::Engine;
 use cache_steering::backend::Slot;
 use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::CpuPrecision;
+use cache_steering::backend::gpu::{GpuDevice, KernelChoices, ProductKernel, Reduction};
 use cache_steering::engine::EngineOptions;
 use cache_steering::generate::{LaneRequest, Request, Steering, StopReason, generate, prompt_ids};
 use cache_steering::model::Message;
@@ -33,6 +34,7 @@ const fn options(backend: BackendChoice, cpu_precision: CpuPrecision) -> EngineO
         cpu_precision,
         lanes: 1,
         capacity: None,
+        kernels: None,
     }
 }
 
@@ -346,4 +348,36 @@ golden_tests!(gpu, super::GPU);
 #[test]
 fn requests_that_make_no_sense_are_refused() {
     lanes::refusals(CPU);
+}
+
+/// What a cache, weights and inputs in f16 cost, where the adapter has it: on the beginning of the
+/// text, because lavapipe computes f16 one value at a time.
+#[test]
+fn gpu_f16_perplexity() {
+    let half = ProductKernel::Vector {
+        reduction: Reduction::Row,
+        pairs: 64,
+        slices: 1,
+        half: true,
+    };
+    let mut kernels = KernelChoices::fixed(half);
+    kernels.f16_cache = true;
+    let device = block_on(GpuDevice::request()).expect("an adapter");
+    if let Err(reason) = kernels.check(&device) {
+        // lavapipe has f16, whatever runs beside it.
+        assert!(!device.info().name.contains("llvmpipe"), "{reason}");
+        return;
+    }
+    let half = EngineOptions {
+        kernels: Some(kernels),
+        ..GPU
+    };
+    let ids = &golden::<Perplexity>("perplexity.json").ids[..48];
+    let [exact, rounded] = [CPU, half].map(|options| {
+        let mut engine = engine(options, 1, ids.len());
+        block_on(engine.score(ids, &mut |_| ControlFlow::Continue(()))).expect("a score")
+    });
+    let error = rounded.perplexity / exact.perplexity - 1.0;
+    assert!(error.abs() < 0.01, "perplexity in f16 is off by {error}");
+    assert_ne!(rounded.perplexity, exact.perplexity, "f16 rounds");
 }

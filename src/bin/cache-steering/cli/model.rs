@@ -87,6 +87,7 @@ impl RunArgs {
             },
             lanes,
             capacity: Some(capacity),
+            kernels: None,
         }
     }
 }

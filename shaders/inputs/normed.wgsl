@@ -5,6 +5,8 @@
 
 const NORMED = true;
 
+fn prepare_input(first: u32, thread: u32) {}
+
 fn read_input(row: u32, k4: u32) -> vec4<f32> {
     return x[row * (WEIGHT_COLS / 4u) + k4];
 }
