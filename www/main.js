@@ -2,6 +2,7 @@
 
 import { EngineClient, EngineError } from './engine-client.js';
 import { explain, isFatal } from './errors.js';
+import { rememberKernels, rememberedKernels } from './kernels.js';
 import { missing } from './support.js';
 import { texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
@@ -121,10 +122,11 @@ function start(model, presets) {
     bar.start(model);
     try {
       const { url, bytes, sha256 } = model;
-      const request = { url: address(url), bytes, sha256, backend };
+      const request = { url: address(url), bytes, sha256, backend, kernels: rememberedKernels(model) };
       const loaded = await client.load(request, (progress) => bar.progress(model, progress));
       advanced.limitLayers(loaded.model.layers);
       bar.ready(model, loaded);
+      rememberKernels(model, loaded);
       info = loaded;
     } catch (error) {
       // Another click may have replaced this engine meanwhile.

@@ -5,7 +5,7 @@
 //! is what the adapter says of itself.
 
 use super::cpu::{CpuBuilder, CpuPrecision};
-use super::gpu::{GpuBuilder, GpuDevice, KernelChoices};
+use super::gpu::{GpuBuilder, GpuDevice, KernelChoices, self_test};
 use super::{BackendBuilder, CacheSize};
 use crate::model::ModelConfig;
 use crate::{Error, Result};
@@ -52,24 +52,22 @@ pub async fn choose(choice: BackendChoice) -> Result<ChosenBackend> {
     match choice {
         BackendChoice::Cpu => Ok(cpu("The CPU, because it was asked for.".into())),
         BackendChoice::Gpu => {
-            let device = GpuDevice::request().await?;
-            let reason = format!(
-                "The GPU ({}), because it was asked for.",
-                device.info().name
-            );
+            let (device, note) = tested_device().await?;
+            let name = &device.info().name;
+            let reason = format!("The GPU ({name}){note}, because it was asked for.");
             Ok(ChosenBackend {
                 device: Some(device),
                 fall_back: false,
                 reason,
             })
         }
-        BackendChoice::Auto => match GpuDevice::request().await {
-            Ok(device) if device.info().software => Ok(cpu(format!(
+        BackendChoice::Auto => match tested_device().await {
+            Ok((device, _)) if device.info().software => Ok(cpu(format!(
                 "The CPU, because the only graphics adapter ({}) computes in software, which is slower.",
                 device.info().name
             ))),
-            Ok(device) => {
-                let reason = format!("The GPU ({}).", device.info().name);
+            Ok((device, note)) => {
+                let reason = format!("The GPU ({}){note}.", device.info().name);
                 Ok(ChosenBackend {
                     device: Some(device),
                     fall_back: true,
@@ -80,11 +78,31 @@ pub async fn choose(choice: BackendChoice) -> Result<ChosenBackend> {
                 "The CPU, because there is no graphics adapter that can be used.".into(),
             )),
             Err(Error::Gpu { reason } | Error::DeviceLost { reason }) => Ok(cpu(format!(
-                "The CPU, because the graphics driver reported an error: {reason}."
+                "The CPU, because the graphics driver cannot be trusted: {reason}."
             ))),
             Err(error) => Err(error),
         },
     }
+}
+
+/// A device that computes what it should, and what there is to say of it. A software adapter is not
+/// tested: it does not run unless somebody asks for it.
+async fn tested_device() -> Result<(GpuDevice, &'static str)> {
+    let device = GpuDevice::request().await?;
+    if device.info().software {
+        return Ok((device, ""));
+    }
+    match self_test(&device).await {
+        Ok(()) => return Ok((device, "")),
+        Err(error) => log::warn!("{error}"),
+    }
+    // Another device, because what a driver complained of stays with the first.
+    let device = GpuDevice::request_without_f16().await?;
+    self_test(&device).await?;
+    Ok((
+        device,
+        " without half precision, which its driver computes wrongly",
+    ))
 }
 
 impl ChosenBackend {

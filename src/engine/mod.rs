@@ -45,16 +45,11 @@ pub struct EngineOptions {
 }
 
 impl Default for EngineOptions {
-    /// Two lanes, for a plain and a steered answer. On the CPU, 32-bit floats natively, as a
-    /// reference, and quantized weights in a browser.
+    /// Two lanes, for a plain and a steered answer; on the CPU, quantized weights.
     fn default() -> Self {
         Self {
             backend: BackendChoice::Auto,
-            cpu_precision: if cfg!(target_arch = "wasm32") {
-                CpuPrecision::Quantized
-            } else {
-                CpuPrecision::F32
-            },
+            cpu_precision: CpuPrecision::Quantized,
             lanes: 2,
             capacity: None,
             kernels: None,

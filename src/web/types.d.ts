@@ -36,7 +36,7 @@ export interface EngineInfo {
   lanes: number;
   /** Positions of each. */
   capacity: number;
-  /** Which kernels the GPU runs, to be kept for the next load; missing on the CPU. */
+  /** Which kernels the GPU runs, where they were measured: to be kept for the next load. */
   kernels?: string;
 }
 

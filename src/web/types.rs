@@ -95,6 +95,8 @@ impl EngineInfo {
             capacity: cache.capacity,
             kernels: engine
                 .kernel_choices()
+                // What was not measured is no knowledge of the device.
+                .filter(|kernels| kernels.key != 0)
                 .and_then(|kernels| serde_json::to_string(&kernels).ok()),
         }
     }

@@ -213,7 +213,14 @@ fn the_command_writes_the_figures_of_made_up_weights() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("benchmark.json");
     let output = Command::new(env!("CARGO_BIN_EXE_cache-steering"))
         .args(["bench", "--synthetic", "smollm2-135m", "--quant", "q4_0"])
-        .args(["--backend", "cpu", "--precision", "int8", "--budget", "3"])
+        .args([
+            "--backend",
+            "cpu",
+            "--precision",
+            "quantized",
+            "--budget",
+            "3",
+        ])
         .arg("--json")
         .arg(&file)
         .output()

@@ -16,15 +16,18 @@ fn kernels() -> Vec<(KernelChoices, f32)> {
         ProductKernel::Tiled,
         vector(Reduction::Workgroup, 4, 32),
         vector(Reduction::Subgroup, 32, 4),
+        vector(Reduction::Subgroup, 16, 8),
     ];
     let mut kernels: Vec<_> = f32_kernels
         .into_iter()
         .map(|kernel| (KernelChoices::fixed(kernel), EXACT))
         .collect();
-    kernels.push((
-        KernelChoices::fixed(half(Reduction::Workgroup, 8, 16)),
-        HALF,
-    ));
+    for kernel in [
+        half(Reduction::Workgroup, 8, 16),
+        half(Reduction::Subgroup, 32, 4),
+    ] {
+        kernels.push((KernelChoices::fixed(kernel), HALF));
+    }
     let mut f16_cache = KernelChoices::hardware();
     f16_cache.f16_cache = true;
     kernels.push((f16_cache, HALF));
@@ -71,7 +74,7 @@ fn every_kernel() {
         }
         // Every tile of a decode step, and one that is not full. lavapipe takes a second to compile
         // one in f16, whose tiles differ from the others' in the type alone.
-        let in_f16 = choices.product(Product::Head, 1) == half(Reduction::Workgroup, 8, 16);
+        let in_f16 = choices.product(Product::Head, 1).needs_f16();
         for lanes in if in_f16 {
             &[1, 8][..]
         } else {

@@ -159,7 +159,7 @@ impl ProductKernel {
     }
 
     /// Whether values are multiplied in f16.
-    pub(super) fn needs_f16(self) -> bool {
+    pub fn needs_f16(self) -> bool {
         matches!(self, Self::Vector { half: true, .. })
     }
 }

@@ -73,6 +73,18 @@ impl GpuDevice {
     /// # Errors
     /// [`Error::NoAdapter`] where there is no adapter, [`Error::Gpu`] where it gives no device.
     pub async fn request() -> Result<Self> {
+        Self::request_with(USEFUL).await
+    }
+
+    /// As [`GpuDevice::request`], for a driver whose f16 does not work.
+    ///
+    /// # Errors
+    /// As [`GpuDevice::request`].
+    pub(crate) async fn request_without_f16() -> Result<Self> {
+        Self::request_with(USEFUL.difference(wgpu::Features::SHADER_F16)).await
+    }
+
+    async fn request_with(useful: wgpu::Features) -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
         let adapter = instance
             .request_adapter(&wgpu::RequestAdapterOptions {
@@ -91,7 +103,7 @@ impl GpuDevice {
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("cache-steering"),
-                required_features: adapter.features() & USEFUL,
+                required_features: adapter.features() & useful,
                 required_limits: adapter.limits(),
                 ..Default::default()
             })

@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `device` | the adapter, its limits, and its errors |
+//! | `self_test` | whether the device computes what it should |
 //! | `subgroups` | the one feature that wgpu cannot ask a browser for |
 //! | `weights` | quantised blocks, repacked for coalesced loads |
 //! | `stages` | the stages, and what each binds |
@@ -26,6 +27,7 @@ mod forward;
 mod kernels;
 mod pace;
 mod profile;
+mod self_test;
 mod stages;
 mod subgroups;
 mod tune;
@@ -38,6 +40,7 @@ pub use builder::GpuBuilder;
 pub use choices::{KernelChoices, Product, ProductKernel, Reduction};
 pub use device::{AdapterInfo, GpuDevice};
 pub use profile::StageTime;
+pub(super) use self_test::self_test;
 
 use super::{
     Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress,

@@ -9,6 +9,7 @@ use super::device::GpuDevice;
 use super::variants::MatrixShape;
 use crate::Result;
 use crate::model::weights::{BLOCK, WeightFormat, WeightMatrix};
+use std::ops::Range;
 
 /// A weight matrix in GPU memory.
 pub(super) struct GpuMatrix {
@@ -20,16 +21,40 @@ pub(super) struct GpuMatrix {
     pub scales: wgpu::Buffer,
 }
 
+/// Bytes of a piece: what a thread loads at once.
+const PIECE: usize = 16;
+
+/// Bytes that are repacked at once: a second copy of a whole embedding would be 50 MB.
+const SPAN_BYTES: usize = 1 << 20;
+
 impl GpuMatrix {
-    /// Repacks and uploads a matrix.
+    /// Repacks and uploads a matrix, some blocks of all of its rows at a time.
     pub fn upload(device: &GpuDevice, label: &str, matrix: &WeightMatrix) -> Result<Self> {
-        let packed = repack(matrix);
+        let WeightMatrix {
+            format, rows, cols, ..
+        } = *matrix;
+        let blocks = cols / BLOCK;
+        let scale_bytes = scale_bytes(format);
+        let value_bytes = format.block_bytes() - scale_bytes;
+        let scale_words = rows * (blocks * scale_bytes).div_ceil(4);
+        let quants = device.storage(label, (rows * blocks * value_bytes) as u64)?;
+        let scales = device.storage(label, 4 * scale_words.max(1) as u64)?;
+        // Even, because two blocks may share a word of scales.
+        let span = (SPAN_BYTES / (rows * format.block_bytes()).max(1)).max(2) & !1;
+        for start in (0..blocks).step_by(span) {
+            let packed = repack(matrix, start..blocks.min(start + span));
+            let queue = &device.queue;
+            let at = start * value_bytes * rows;
+            queue.write_buffer(&quants, at as u64, &packed.quants);
+            let at = start * scale_bytes * rows;
+            queue.write_buffer(&scales, at as u64, bytemuck::cast_slice(&packed.scales));
+        }
         Ok(Self {
-            format: matrix.format,
-            rows: matrix.rows,
-            cols: matrix.cols,
-            quants: device.storage_with(label, &packed.quants)?,
-            scales: device.storage_with(label, bytemuck::cast_slice(&packed.scales))?,
+            format,
+            rows,
+            cols,
+            quants,
+            scales,
         })
     }
 
@@ -47,28 +72,31 @@ struct Packed {
     scales: Vec<u32>,
 }
 
-/// Bytes of one piece: what a thread loads at once.
-const PIECE: usize = 16;
-
-/// Splits each block into its scale and its pieces, and lays both out block-major.
-fn repack(matrix: &WeightMatrix) -> Packed {
-    let WeightMatrix { format, rows, .. } = *matrix;
-    let blocks = matrix.cols / BLOCK;
-    let block_bytes = format.block_bytes();
-    let scale_bytes = match format {
+/// Bytes of a block before its values.
+fn scale_bytes(format: WeightFormat) -> usize {
+    match format {
         WeightFormat::Q8_0 | WeightFormat::Q4_0 => 2,
         WeightFormat::Q4_1 => 4,
         WeightFormat::F16 | WeightFormat::F32 => 0,
-    };
+    }
+}
+
+/// Splits these blocks of each row into their scales and their pieces, and lays both out
+/// block-major. The first block's number is even.
+fn repack(matrix: &WeightMatrix, span: Range<usize>) -> Packed {
+    let WeightMatrix { format, rows, .. } = *matrix;
+    let block_bytes = format.block_bytes();
+    let row_bytes = matrix.cols / BLOCK * block_bytes;
+    let scale_bytes = scale_bytes(format);
     let pieces = (block_bytes - scale_bytes) / PIECE;
-    let mut quants = vec![0; rows * blocks * pieces * PIECE];
-    let mut scales = match scale_bytes {
-        4 => vec![0; rows * blocks],
-        2 => vec![0; rows * blocks.div_ceil(2)],
-        _ => vec![0; 1],
-    };
-    for (row, row_bytes) in matrix.data.chunks_exact(blocks * block_bytes).enumerate() {
-        for (k, block) in row_bytes.chunks_exact(block_bytes).enumerate() {
+    let mut quants = vec![0; rows * span.len() * pieces * PIECE];
+    let mut scales = vec![0; rows * (span.len() * scale_bytes).div_ceil(4)];
+    let bytes = span.start * block_bytes..span.end * block_bytes;
+    for (row, row_bytes) in matrix.data.chunks_exact(row_bytes).enumerate() {
+        for (k, block) in row_bytes[bytes.clone()]
+            .chunks_exact(block_bytes)
+            .enumerate()
+        {
             let (scale, values) = block.split_at(scale_bytes);
             match *scale {
                 [d0, d1] => {
@@ -94,16 +122,20 @@ mod tests {
     use super::*;
 
     /// Two rows of three Q8_0 blocks, every byte different.
-    #[test]
-    fn repacks_block_major() {
-        let data: Vec<u8> = (0..2 * 3 * 34).map(|i| i as u8).collect();
-        let packed = repack(&WeightMatrix {
+    fn three_blocks() -> WeightMatrix {
+        WeightMatrix {
             format: WeightFormat::Q8_0,
             rows: 2,
             cols: 96,
-            data: data.clone(),
-        });
-        let block = |row: usize, k: usize| &data[(row * 3 + k) * 34..][..34];
+            data: (0..2 * 3 * 34).map(|i| i as u8).collect(),
+        }
+    }
+
+    #[test]
+    fn repacks_block_major() {
+        let matrix = three_blocks();
+        let packed = repack(&matrix, 0..3);
+        let block = |row: usize, k: usize| &matrix.data[(row * 3 + k) * 34..][..34];
         for row in 0..2 {
             for k in 0..3 {
                 for p in 0..2 {
@@ -120,14 +152,24 @@ mod tests {
     }
 
     #[test]
+    fn spans_of_blocks_follow_each_other() {
+        let whole = repack(&three_blocks(), 0..3);
+        let parts = [0..2, 2..3].map(|span| repack(&three_blocks(), span));
+        let [first, second] = parts;
+        assert_eq!(whole.quants, [first.quants, second.quants].concat());
+        assert_eq!(whole.scales, [first.scales, second.scales].concat());
+    }
+
+    #[test]
     fn q4_1_keeps_scale_and_minimum_together() {
         let data: Vec<u8> = (0..2 * 20).collect();
-        let packed = repack(&WeightMatrix {
+        let matrix = WeightMatrix {
             format: WeightFormat::Q4_1,
             rows: 2,
             cols: 32,
             data,
-        });
+        };
+        let packed = repack(&matrix, 0..1);
         assert_eq!(packed.scales[1].to_le_bytes(), [20, 21, 22, 23]);
         assert_eq!(packed.quants[16..20], [24, 25, 26, 27]);
     }

@@ -5,6 +5,7 @@ mod extract;
 mod files;
 mod generate;
 mod inspect;
+mod kernels;
 mod model;
 mod progress;
 mod score;

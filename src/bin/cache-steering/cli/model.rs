@@ -1,6 +1,6 @@
 //! `--model`, `--backend`, `--precision`, and what they open.
 
-use super::progress;
+use super::{kernels, progress};
 use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::CpuPrecision;
 use cache_steering::engine::EngineOptions;
@@ -27,7 +27,7 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t = Backend::Auto)]
     backend: Backend,
     /// How the CPU computes
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    #[arg(long, value_enum, default_value_t = Precision::Quantized)]
     precision: Precision,
 }
 
@@ -58,7 +58,10 @@ impl ModelArgs {
 
     /// Loads the model with one lane of `capacity` positions, or as many as the model has.
     pub async fn load(&self, capacity: usize) -> Result<Engine> {
-        let options = self.run.options(1, capacity.max(1));
+        let options = EngineOptions {
+            kernels: kernels::remembered(&self.model),
+            ..self.run.options(1, capacity.max(1))
+        };
         let bar = progress::bytes("loading the model");
         let mut observer = |LoadProgress { done, total }| {
             bar.set_length(total.unwrap_or(done));
@@ -68,6 +71,7 @@ impl ModelArgs {
         let mut source = FileSource::open(&self.model)?;
         let engine = Engine::load(&mut source, &options, &mut observer).await?;
         bar.finish_and_clear();
+        kernels::remember(&self.model, &engine);
         Ok(engine)
     }
 }
