@@ -11,11 +11,3 @@
 
 @group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> scales: array<u32>;
-
-fn low_nibbles(word: u32) -> vec4<Real> {
-    return vec4<Real>((vec4(word) >> vec4(0u, 8u, 16u, 24u)) & vec4(15u));
-}
-
-fn high_nibbles(word: u32) -> vec4<Real> {
-    return vec4<Real>((vec4(word) >> vec4(4u, 12u, 20u, 28u)) & vec4(15u));
-}

@@ -1,23 +1,6 @@
-// Q4_0: w = d * (q - 8), with 32 nibbles in 16 bytes and d as f16.
-// Byte i holds element i in its low nibble and element i + 16 in its high one.
-// One word of scales serves two neighbouring blocks of a row.
-
-struct Block {
-    q: vec4<u32>,
-    d: Real,
-    m: Real,
-}
+// Q4_0: w = d * (q - 8), with d as f16. One word of scales serves two neighbouring blocks of a row.
 
 fn load_block(k: u32, row: u32) -> Block {
     let d = Real(unpack2x16float(scales[k / 2u * WEIGHT_ROWS + row])[k % 2u]);
     return Block(quants[k * WEIGHT_ROWS + row], d, -8.0 * d);
 }
-
-fn w0(b: Block) -> vec4<Real> { return fma(low_nibbles(b.q.x), vec4(b.d), vec4(b.m)); }
-fn w1(b: Block) -> vec4<Real> { return fma(low_nibbles(b.q.y), vec4(b.d), vec4(b.m)); }
-fn w2(b: Block) -> vec4<Real> { return fma(low_nibbles(b.q.z), vec4(b.d), vec4(b.m)); }
-fn w3(b: Block) -> vec4<Real> { return fma(low_nibbles(b.q.w), vec4(b.d), vec4(b.m)); }
-fn w4(b: Block) -> vec4<Real> { return fma(high_nibbles(b.q.x), vec4(b.d), vec4(b.m)); }
-fn w5(b: Block) -> vec4<Real> { return fma(high_nibbles(b.q.y), vec4(b.d), vec4(b.m)); }
-fn w6(b: Block) -> vec4<Real> { return fma(high_nibbles(b.q.z), vec4(b.d), vec4(b.m)); }
-fn w7(b: Block) -> vec4<Real> { return fma(high_nibbles(b.q.w), vec4(b.d), vec4(b.m)); }

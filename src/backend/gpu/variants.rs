@@ -268,17 +268,21 @@ impl Variant {
     }
 }
 
-fn weight_parts(format: WeightFormat) -> [&'static str; 2] {
-    [
-        include_str!("../../../shaders/weights/block.wgsl"),
-        match format {
-            WeightFormat::Q8_0 => include_str!("../../../shaders/weights/q8_0.wgsl"),
-            WeightFormat::Q4_0 => include_str!("../../../shaders/weights/q4_0.wgsl"),
-            WeightFormat::Q4_1 => include_str!("../../../shaders/weights/q4_1.wgsl"),
-            WeightFormat::F16 => include_str!("../../../shaders/weights/f16.wgsl"),
-            WeightFormat::F32 => include_str!("../../../shaders/weights/f32.wgsl"),
-        },
-    ]
+fn weight_parts(format: WeightFormat) -> Vec<&'static str> {
+    const NIBBLES: &str = include_str!("../../../shaders/weights/nibbles.wgsl");
+    let mut parts = vec![include_str!("../../../shaders/weights/block.wgsl")];
+    match format {
+        WeightFormat::Q8_0 => parts.push(include_str!("../../../shaders/weights/q8_0.wgsl")),
+        WeightFormat::Q4_0 => {
+            parts.extend([NIBBLES, include_str!("../../../shaders/weights/q4_0.wgsl")]);
+        }
+        WeightFormat::Q4_1 => {
+            parts.extend([NIBBLES, include_str!("../../../shaders/weights/q4_1.wgsl")]);
+        }
+        WeightFormat::F16 => parts.push(include_str!("../../../shaders/weights/f16.wgsl")),
+        WeightFormat::F32 => parts.push(include_str!("../../../shaders/weights/f32.wgsl")),
+    }
+    parts
 }
 
 fn product_parts(kernel: ProductKernel, tile: usize) -> Vec<&'static str> {
