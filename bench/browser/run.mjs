@@ -5,6 +5,7 @@
  * noted; BENCH_OUT, the folder for the JSON.
  */
 
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -24,10 +25,14 @@ const seconds = Number(env('BENCH_SECONDS'));
 const url = `/models/${env('BENCH_MODEL')}`;
 const out = env('BENCH_OUT');
 
+const { version: wllama } = JSON.parse(
+  readFileSync(new URL('../../node_modules/@wllama/wllama/package.json', import.meta.url), 'utf8'),
+);
+
 const ENGINES = [
   { name: 'cache-steering, CPU', how: { backend: 'cpu' } },
-  { name: 'wllama 3.8.1, 1 thread', how: { threads: 1 } },
-  { name: 'wllama 3.8.1, 2 threads', how: { threads: 2 } },
+  { name: `wllama ${wllama}, 1 thread`, how: { threads: 1 } },
+  { name: `wllama ${wllama}, 2 threads`, how: { threads: 2 } },
   { name: 'cache-steering, GPU', how: { backend: 'gpu' } },
 ];
 const BASE = ENGINES[0].name;

@@ -181,7 +181,8 @@ def main():
         comparison = dict(
             about=dict(
                 date=datetime.date.today().isoformat(),
-                command="python3 " + " ".join(["bench/peers/transformers_cuda.py", *sys.argv[1:]]),
+                # Files without their folders.
+                command="python3 bench/peers/transformers_cuda.py " + " ".join(map(os.path.basename, sys.argv[1:])),
                 load=os.getloadavg()[0],
                 host=f"native; {device}",
             ),

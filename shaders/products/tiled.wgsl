@@ -78,6 +78,9 @@ fn multiply(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
+    if (batch.active_count == 0u) {
+        return;
+    }
     let pairs = group.x * PAIRS;
     let first = group.y * BATCH_ROWS;
     let pair = thread % 16u;

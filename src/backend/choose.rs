@@ -96,13 +96,15 @@ async fn tested_device() -> Result<(GpuDevice, &'static str)> {
         Ok(()) => return Ok((device, "")),
         Err(error) => log::warn!("{error}"),
     }
+    let had_f16 = device.has_f16();
     // Another device, because what a driver complained of stays with the first.
     let device = GpuDevice::request_without_f16().await?;
     self_test(&device).await?;
-    Ok((
-        device,
-        " without half precision, which its driver computes wrongly",
-    ))
+    let note = match had_f16 {
+        true => " without half precision, which its driver computes wrongly",
+        false => "",
+    };
+    Ok((device, note))
 }
 
 impl ChosenBackend {
@@ -133,11 +135,15 @@ impl ChosenBackend {
         };
         let largest = GpuBuilder::largest_capacity(&device, config, lanes).saturating_sub(1);
         let default = largest.clamp(LEAST_CAPACITY, DEFAULT_CAPACITY);
-        let gpu =
-            match kernels.filter(|k| k.key == 0 || k.key == KernelChoices::key(&device, config)) {
-                Some(kernels) => GpuBuilder::with_choices(device, config, size(default), kernels),
-                None => GpuBuilder::new(device, config, size(default)),
-            };
+        let fits = |kernels: &KernelChoices| match kernels.key {
+            // By hand: what is wrong with them is said.
+            0 => true,
+            key => key == KernelChoices::key(&device, config) && kernels.check(&device).is_ok(),
+        };
+        let gpu = match kernels.filter(fits) {
+            Some(kernels) => GpuBuilder::with_choices(device, config, size(default), kernels),
+            None => GpuBuilder::new(device, config, size(default)),
+        };
         match gpu {
             Ok(builder) => Ok((Box::new(builder), self.reason)),
             Err(Error::GpuLimit { what, need, limit }) if self.fall_back => Ok((

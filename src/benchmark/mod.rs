@@ -15,8 +15,8 @@
 //!   averaged over several writes with one wait; *restart* is a whole request with a new strength,
 //!   up to its first token.
 //! * *Copy bandwidth* is that of a plain copy of a large buffer, bytes read and written. A decode
-//!   step must read every weight once, so weights over bandwidth is the time that no engine can
-//!   beat; the *share* is how close a step comes to it. Caches can lift it above what memory gives.
+//!   step must read every weight once; the *share* is weights over the time of a step, over this
+//!   bandwidth. It is a yardstick and not quite a bound: a step only reads, and caches hold some.
 //! * *Stage times* come from timestamps around each dispatch ([`GpuDevice::start_stage_times`]).
 //!
 //! [`GpuDevice::start_stage_times`]: crate::backend::gpu::GpuDevice::start_stage_times

@@ -1,6 +1,6 @@
 //! The WGSL kernels, through the browser's WebGPU, against the CPU engine.
 
-use crate::support::{engine, engine_with, gguf, tokens};
+use crate::support::{LANES, engine, engine_with, gguf, tokens};
 use cache_steering::Engine;
 use cache_steering::backend::BackendKind;
 use cache_steering::backend::choose::BackendChoice;
@@ -40,17 +40,22 @@ async fn check_kernels(format: WeightFormat, kernels: Option<KernelChoices>) {
 
     let (on_gpu, on_cpu) = (logits(&mut gpu).await, logits(&mut cpu).await);
     assert_eq!(on_gpu.len(), 3);
-    for (lane, (g, c)) in on_gpu.iter().zip(&on_cpu).enumerate() {
-        assert_eq!(g.len(), c.len());
-        let largest = c.iter().fold(0f32, |m, v| m.max(v.abs()));
-        assert!(largest > 0.0, "{format:?}, lane {lane}: all zero");
-        let error = g.iter().zip(c).fold(0f32, |m, (g, c)| m.max((g - c).abs())) / largest;
-        assert!(error < TOLERANCE, "{format:?}, lane {lane}: off by {error}");
-    }
+    compare(&on_gpu, &on_cpu, format.name());
     assert_ne!(
         on_gpu[0], on_gpu[2],
         "lanes of other lengths have other answers"
     );
+}
+
+fn compare(on_gpu: &[Vec<f32>], on_cpu: &[Vec<f32>], what: &str) {
+    assert_eq!(on_gpu.len(), on_cpu.len());
+    for (row, (g, c)) in on_gpu.iter().zip(on_cpu).enumerate() {
+        assert_eq!(g.len(), c.len());
+        let largest = c.iter().fold(0f32, |m, v| m.max(v.abs()));
+        assert!(largest > 0.0, "{what}, row {row}: all zero");
+        let error = g.iter().zip(c).fold(0f32, |m, (g, c)| m.max((g - c).abs())) / largest;
+        assert!(error < TOLERANCE, "{what}, row {row}: off by {error}");
+    }
 }
 
 #[wasm_bindgen_test]
@@ -89,4 +94,40 @@ async fn workgroups() {
 async fn subgroups() {
     let kernel = ProductKernel::vector(Reduction::Subgroup, 16, 4);
     check_kernels(WeightFormat::Q8_0, Some(KernelChoices::fixed(kernel))).await;
+}
+
+/// A sequence long enough for attention to take it in parts, beside as many short ones as a tile
+/// has rows: what the output projection merges.
+#[wasm_bindgen_test]
+async fn split_attention_in_eight_lanes() {
+    let gguf = gguf(WeightFormat::Q8_0);
+    let kernels = Some(KernelChoices::hardware());
+    let mut gpu = engine_with(&gguf, BackendChoice::Gpu, kernels).await;
+    let mut cpu = engine(&gguf, BackendChoice::Cpu).await;
+    let mut logits = Vec::new();
+    for engine in [&mut gpu, &mut cpu] {
+        let prompt = tokens(300);
+        let parts: Vec<(usize, &[u32])> = (0..LANES)
+            .map(|lane| {
+                (
+                    lane,
+                    if lane == 0 {
+                        &prompt[..]
+                    } else {
+                        &prompt[lane..][..2]
+                    },
+                )
+            })
+            .collect();
+        let observer = &mut |_| ControlFlow::Continue(());
+        engine.prefill(&parts, observer).await.expect("a prefill");
+        let inputs: Vec<(usize, u32)> = (0..LANES).map(|lane| (lane, 3)).collect();
+        let together = engine.logits(&inputs).await.expect("a step");
+        let alone = engine.logits(&[(0, 5)]).await.expect("a step");
+        logits.push([together, alone].concat());
+    }
+    let [on_gpu, on_cpu] = &logits[..] else {
+        unreachable!("two engines");
+    };
+    compare(on_gpu, on_cpu, "split attention");
 }

@@ -12,12 +12,15 @@ use cache_steering::steering::{SteeringVector, Strength, VectorMetadata};
 use std::ops::ControlFlow;
 use wasm_bindgen::prelude::*;
 
+/// Lanes of an engine.
+pub const LANES: usize = 8;
+
 /// A model file of the smallest sizes.
 pub fn gguf(format: WeightFormat) -> Vec<u8> {
     synthetic::gguf(&synthetic::tiny(), format, 7).expect("a synthetic model")
 }
 
-/// The model on a backend, with exact arithmetic and three lanes.
+/// The model on a backend, with exact arithmetic.
 pub async fn engine(gguf: &[u8], backend: BackendChoice) -> Engine {
     engine_with(gguf, backend, None).await
 }
@@ -31,8 +34,8 @@ pub async fn engine_with(
     let options = EngineOptions {
         backend,
         cpu_precision: CpuPrecision::F32,
-        lanes: 3,
-        capacity: Some(256),
+        lanes: LANES,
+        capacity: Some(400),
         kernels,
     };
     let mut source = MemorySource::new(gguf.to_vec());

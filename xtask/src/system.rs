@@ -87,6 +87,12 @@ pub fn vulkan(project: &Project) -> Result<Option<PathBuf>> {
     lavapipe().context(HOW_VULKAN).map(Some)
 }
 
+/// The Vulkan driver that Debian's Chromium brings along.
+pub fn swiftshader() -> Option<PathBuf> {
+    let driver = PathBuf::from("/usr/lib/chromium/vk_swiftshader_icd.json");
+    driver.exists().then_some(driver)
+}
+
 fn lavapipe() -> Option<PathBuf> {
     vulkan_drivers().into_iter().find(|path| {
         let name = path.file_name().map(OsStr::to_string_lossy);

@@ -144,7 +144,19 @@ fn native(project: &Project, equipment: &Equipment) -> Result<()> {
     if let Some(driver) = &equipment.vulkan_driver {
         cargo.env("VK_DRIVER_FILES", driver);
     }
-    exec(&mut cargo)
+    exec(&mut cargo)?;
+
+    // Another driver, with subgroups of another size and no f16.
+    let Some(driver) = system::swiftshader() else {
+        say("there is no SwiftShader to test the kernels on");
+        return Ok(());
+    };
+    exec(
+        project
+            .cargo(&["test", "--release", "--test=native"])
+            .args(["--", "kernels::", "decode::"])
+            .envs(["VK_DRIVER_FILES", "VK_ICD_FILENAMES"].map(|name| (name, &driver))),
+    )
 }
 
 fn in_browser(project: &Project, equipment: &Equipment) -> Result<()> {

@@ -175,6 +175,10 @@ impl GpuBuilder {
             tune::tune(&device, &mut forward).await?;
         }
         let decoder = Decoder::new(&device, &config, cache.size(), &mut forward)?;
+        // A software adapter compiles slowly, and runs few of the variants.
+        if !device.info().software {
+            decoder.compile(&device, &mut forward);
+        }
         device.check()?;
         Ok(GpuBackend::new(device, cache, forward, decoder))
     }

@@ -17,6 +17,8 @@ use half::f16;
 
 pub(super) struct GpuCache {
     size: CacheSize,
+    /// Positions from the beginning of a lane to that of the next.
+    stride: usize,
     n_layers: usize,
     kv_width: usize,
     f16: bool,
@@ -24,7 +26,7 @@ pub(super) struct GpuCache {
     values: wgpu::Buffer,
 }
 
-/// Positions are rounded up to this, so that each layer's part begins at an offset that every
+/// The stride of lanes is rounded up to this, so that each layer's part begins at an offset that every
 /// adapter can bind (256 bytes).
 const CAPACITY_STEP: usize = 32;
 
@@ -56,20 +58,18 @@ fn element_bytes(f16: bool) -> usize {
 }
 
 impl GpuCache {
-    /// An empty cache of at least this size, in f16 or f32.
+    /// An empty cache of this size, in f16 or f32.
     pub fn new(
         device: &GpuDevice,
         config: &ModelConfig,
         size: CacheSize,
         f16: bool,
     ) -> Result<Self> {
-        let size = CacheSize {
-            lanes: size.lanes,
-            capacity: size.capacity.next_multiple_of(CAPACITY_STEP),
-        };
-        let bytes = cache_bytes(config, size.lanes, size.capacity, f16);
+        let stride = size.capacity.next_multiple_of(CAPACITY_STEP);
+        let bytes = cache_bytes(config, size.lanes, stride, f16);
         Ok(Self {
             size,
+            stride,
             n_layers: config.n_layers,
             kv_width: config.kv_width(),
             f16,
@@ -82,9 +82,17 @@ impl GpuCache {
         self.size
     }
 
+    /// Lanes, and positions from the beginning of one to that of the next, as kernels address them.
+    pub fn layout(&self) -> CacheSize {
+        CacheSize {
+            capacity: self.stride,
+            ..self.size
+        }
+    }
+
     /// One layer's keys and values, to bind.
     pub fn layer(&self, layer: usize) -> [wgpu::BindingResource<'_>; 2] {
-        let positions = self.size.lanes * self.size.capacity;
+        let positions = self.size.lanes * self.stride;
         let bytes = (positions * self.kv_width * element_bytes(self.f16)) as u64;
         [&self.keys, &self.values].map(|buffer| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -168,7 +176,7 @@ impl GpuCache {
         let mut encoder = device.device.create_command_encoder(&Default::default());
         for (source, start) in [(&self.keys, 0), (&self.values, half)] {
             for layer in 0..self.n_layers {
-                let slot = (layer * self.size.lanes + lane) * self.size.capacity + position;
+                let slot = (layer * self.size.lanes + lane) * self.stride + position;
                 let from = slot as u64 * width;
                 let to = start + layer as u64 * width;
                 encoder.copy_buffer_to_buffer(source, from, &staging, to, width);

@@ -69,6 +69,8 @@ struct Session {
     end: Vec<u32>,
     /// The lanes that go on, as far as is known, in the order of the next submit's rows.
     lanes: Vec<DecodingLane>,
+    /// Lanes that have written an end token.
+    ended: Vec<usize>,
     in_flight: VecDeque<InFlight>,
     /// Steps that came back and were not asked for yet.
     ready: VecDeque<Vec<LaneToken>>,
@@ -151,6 +153,13 @@ impl Decoder {
             )));
         }
         let lanes: Vec<&DecodeLane> = lanes.iter().filter(|lane| lane.limit > 0).collect();
+        if lanes.len() > self.rows {
+            return Err(Error::InvalidRequest(format!(
+                "the GPU decodes {} lanes together, not {}",
+                self.rows,
+                lanes.len()
+            )));
+        }
         for lane in &lanes {
             lane.sampling.check()?;
             self.write_lane(device, lane);
@@ -262,7 +271,16 @@ impl Decoder {
             readback,
             submitted: session.start.elapsed(),
         });
+        // What their limit allows is on its way.
+        session.lanes.retain(|lane| lane.left > 0);
         session.pace.submitted();
+    }
+
+    /// Compiles what decoding needs.
+    pub fn compile(&self, device: &GpuDevice, forward: &mut ForwardPass) {
+        forward.compile_decode_steps(device, self.rows);
+        // Recorded, and never submitted.
+        self.record_sampling(forward, &mut device.record(), 1);
     }
 
     /// Records the two sampling stages of a step.
@@ -301,6 +319,7 @@ impl Session {
             start: Instant::now(),
             end,
             lanes,
+            ended: Vec::new(),
             in_flight: VecDeque::new(),
             ready: VecDeque::new(),
             pace,
@@ -310,7 +329,7 @@ impl Session {
     /// Whether there are steps to submit, and few enough on their way.
     fn wants_more(&self) -> bool {
         let in_flight = self.in_flight.iter().map(|batch| batch.steps).sum();
-        self.lanes.iter().any(|lane| lane.left > 0) && self.pace.wants_more(in_flight)
+        !self.lanes.is_empty() && self.pace.wants_more(in_flight)
     }
 
     /// Steps of the next submit: none that no lane needs.
@@ -334,6 +353,7 @@ impl Session {
                 };
                 tokens.push(LaneToken { lane, token });
                 if self.end.contains(&token) {
+                    self.ended.push(lane);
                     self.lanes.retain(|other| other.lane != lane);
                 }
             }
@@ -341,8 +361,9 @@ impl Session {
                 self.ready.push_back(tokens);
             }
         }
-        if self.lanes.is_empty() {
-            // Every lane has written its end token: what is still on its way is nothing.
+        let mut on_their_way = self.in_flight.iter().flat_map(|batch| &batch.lanes);
+        if on_their_way.all(|lane| self.ended.contains(lane)) {
+            // Steps of lanes that have written their end token give nothing.
             self.in_flight.clear();
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The connection to a graphics adapter, and what it reports when something goes wrong.
 
+use super::adapter;
 use super::profile::Profiler;
-use super::subgroups;
 use crate::{Error, Result};
 use futures_channel::oneshot;
 use std::cell::RefCell;
@@ -47,14 +47,11 @@ const USEFUL: wgpu::Features = wgpu::Features::SHADER_F16
 impl Abilities {
     fn of(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Self {
         let features = device.features();
-        let subgroups = subgroups::granted(device);
+        let subgroups = adapter::has_subgroups(device);
         Self {
             f16: features.contains(wgpu::Features::SHADER_F16),
             subgroup: (subgroups && info.subgroup_min_size > 1).then_some(info.subgroup_min_size),
-            identity: format!(
-                "{} {:04x} {:04x} {} {}",
-                info.name, info.vendor, info.device, info.driver, info.driver_info
-            ),
+            identity: adapter::identity(info),
         }
     }
 }
@@ -99,7 +96,7 @@ impl GpuDevice {
                     format!(" ({e})")
                 },
             })?;
-        subgroups::ask();
+        adapter::watch();
         let (device, queue) = adapter
             .request_device(&wgpu::DeviceDescriptor {
                 label: Some("cache-steering"),
@@ -144,6 +141,11 @@ impl GpuDevice {
             fault,
             profiler: Rc::default(),
         })
+    }
+
+    /// Whether kernels may use f16.
+    pub(crate) fn has_f16(&self) -> bool {
+        self.abilities.f16
     }
 
     /// What the adapter says of itself.
@@ -298,6 +300,7 @@ impl Fence {
         // A submission that was refused would never be done.
         device.check()?;
         device.drive(self.submission);
+        device.check()?;
         // A sender that was dropped means that the device went away; `check` knows why.
         let _ = self.done.await;
         device.check()
@@ -319,6 +322,7 @@ impl Readback {
         // A submission that was refused would never be done.
         device.check()?;
         device.drive(Some(self.submission.clone()));
+        device.check()?;
         let outcome = (&mut self.mapped).await;
         device.check()?;
         let unreadable = |e: String| Error::Gpu {

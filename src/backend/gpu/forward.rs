@@ -11,7 +11,7 @@ use super::device::GpuDevice;
 use super::kernels::Kernels;
 use super::profile::Recorder;
 use super::stages::Stage;
-use super::variants::{KernelModel, MatrixShape, Variant};
+use super::variants::{KernelModel, MatrixShape, Variant, can_merge};
 use super::weights::GpuMatrix;
 use crate::Result;
 use crate::backend::{Row, rope};
@@ -77,9 +77,10 @@ const MOST_SPLITS: usize = 32;
 /// positions: few values, because each is a kernel of its own. A batch of many rows fills a GPU
 /// without.
 fn splits(rows: usize, longest: usize) -> usize {
+    let [few, many] = SPLIT_LENGTHS;
     let wanted = match longest {
-        0..256 => 1,
-        256..1024 => 4,
+        n if n < few => 1,
+        n if n < many => 4,
         _ => 16,
     };
     [16, 4, 1]
@@ -87,6 +88,9 @@ fn splits(rows: usize, longest: usize) -> usize {
         .find(|splits| *splits <= wanted && rows * splits <= MOST_SPLITS)
         .unwrap_or(1)
 }
+
+/// Positions from which attention is split, and from which it is split further.
+const SPLIT_LENGTHS: [usize; 2] = [256, 1024];
 
 /// Binds buffers to stages.
 struct Binder<'a> {
@@ -178,7 +182,7 @@ impl ForwardPass {
 
         let model = KernelModel {
             config: config.clone(),
-            cache: cache.size(),
+            cache: cache.layout(),
             f16_cache: choices.f16_cache,
             max_rows,
         };
@@ -300,14 +304,25 @@ impl ForwardPass {
     /// `longest` positions, with the logits if asked for.
     pub fn record(&mut self, recorder: &mut Recorder, rows: usize, longest: usize, logits: bool) {
         let splits = match self.choices.split_attention {
-            true => splits(rows, longest),
-            false => 1,
+            true if can_merge(self.kernels.model.config.q_width()) => splits(rows, longest),
+            _ => 1,
         };
         for step in self.steps.iter().chain(logits.then_some(&self.head)) {
             let variant = step.variant(&self.choices, rows, splits);
             let grid = [step.width, rows];
             self.kernels
                 .dispatch(recorder, variant, &step.bind_group, grid);
+        }
+    }
+
+    /// Compiles what decode steps of one lane and of all lanes need, at every length: none of it
+    /// should have to be compiled in the middle of an answer.
+    pub fn compile_decode_steps(&mut self, device: &GpuDevice, lanes: usize) {
+        for rows in [1, lanes] {
+            for longest in [1, SPLIT_LENGTHS[0], SPLIT_LENGTHS[1]] {
+                // Recorded, and never submitted.
+                self.record(&mut device.record(), rows, longest, true);
+            }
         }
     }
 
@@ -347,13 +362,14 @@ impl ForwardPass {
         }
     }
 
-    /// What a product leaves.
-    pub fn output(&self, product: Product) -> &wgpu::Buffer {
+    /// What a product leaves, and how many values of it a row has.
+    pub fn output(&self, product: Product) -> (&wgpu::Buffer, usize) {
+        let config = &self.kernels.model.config;
         match product {
-            Product::Qkv => &self.q,
-            Product::Output | Product::Down => &self.x,
-            Product::GateUp => &self.activated,
-            Product::Head => &self.logits,
+            Product::Qkv => (&self.q, config.q_width()),
+            Product::Output | Product::Down => (&self.x, config.width),
+            Product::GateUp => (&self.activated, config.ffn_width),
+            Product::Head => (&self.logits, config.vocab_size),
         }
     }
 

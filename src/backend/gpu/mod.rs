@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `device` | the adapter, its limits, and its errors |
 //! | `self_test` | whether the device computes what it should |
-//! | `subgroups` | the one feature that wgpu cannot ask a browser for |
+//! | `adapter` | what wgpu leaves out of a browser's adapter: subgroups, and its name |
 //! | `weights` | quantised blocks, repacked for coalesced loads |
 //! | `stages` | the stages, and what each binds |
 //! | `variants` | the WGSL of each stage in each of its variants |
@@ -44,6 +44,7 @@
 //!   projection merges them as it reads.
 //!
 //! # What was tried and not kept
+//! Measured while it was built, on versions that are gone:
 //! - Logits read back in every step and sampled on the CPU, as at first: 200 KB for each token of
 //!   each lane, and a wait; now 4 bytes a token come back in batches.
 //! - Tiles of the batch as private arrays: SwiftShader took 42 s for 64 rows of prefill, and 11 s
@@ -54,6 +55,7 @@
 //! No real GPU was at hand for any of these figures. The variants that a real one chooses from are
 //! checked for what they compute, on software adapters; which are fastest is for `tune` to find.
 
+mod adapter;
 mod builder;
 mod cache;
 mod choices;
@@ -65,7 +67,6 @@ mod pace;
 mod profile;
 mod self_test;
 mod stages;
-mod subgroups;
 mod tune;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod validate;

@@ -55,12 +55,12 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The same depth for another decoding.
+    /// For another decoding: from half the depth, which is doubled again if that is still worth
+    /// it. What one answer was slowed by does not stay with all later ones.
     pub fn restarted(self) -> Self {
         Self {
-            round: None,
-            ramp: 1,
-            ..self
+            depth: (self.depth / 2).max(LEAST_DEPTH),
+            ..Self::default()
         }
     }
 
@@ -97,8 +97,12 @@ impl Pace {
         if round.steps < 3 * self.depth {
             return;
         }
-        let rate = round.steps as f64 / (now - round.start).as_secs_f64();
+        let rate = round.steps as f64 / now.saturating_sub(round.start).as_secs_f64();
         self.round = None;
+        if !rate.is_finite() {
+            // A coarse clock has not moved.
+            return;
+        }
         if rate < WORTHWHILE * self.last_rate {
             self.depth = (self.depth / 2).max(LEAST_DEPTH);
             self.settled = true;

@@ -34,7 +34,7 @@ pub(super) struct MatrixShape {
 
 /// How a matrix product is computed, for a tile of batch rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct TiledProduct {
+struct ProductVariant {
     kernel: ProductKernel,
     tile: usize,
 }
@@ -44,14 +44,29 @@ struct TiledProduct {
 pub(super) struct Variant {
     pub stage: Stage,
     matrix: Option<MatrixShape>,
-    product: Option<TiledProduct>,
+    product: Option<ProductVariant>,
     /// Parts of the sequence that attention leaves unmerged, and that the attention output's
     /// projection merges; 1 for none.
     splits: usize,
 }
 
-/// Workgroup memory that merged splits may take: what every adapter has.
-const MERGED_BYTES: usize = 16 << 10;
+/// Workgroup memory that every adapter has.
+const WORKGROUP_BYTES: usize = 16 << 10;
+
+/// Whether splits of an input of this width can be merged, by workgroups of any size.
+pub(super) fn can_merge(width: usize) -> bool {
+    merged_bytes(1, width) + parts_bytes(1, 256) <= WORKGROUP_BYTES
+}
+
+/// Workgroup memory of a tile of merged input rows (`shaders/inputs/merged.wgsl`).
+fn merged_bytes(tile: usize, width: usize) -> usize {
+    tile * width * size_of::<f32>()
+}
+
+/// Workgroup memory of the sums of a tile (`shaders/products/workgroup.wgsl`).
+fn parts_bytes(tile: usize, threads: usize) -> usize {
+    3 * tile * threads * size_of::<f32>()
+}
 
 impl Variant {
     /// A stage without weights.
@@ -90,13 +105,19 @@ impl Variant {
         splits: usize,
     ) -> Self {
         let mut tile = kernel.tile(rows);
-        while splits > 1 && tile > 1 && tile * matrix.cols * size_of::<f32>() > MERGED_BYTES {
-            tile /= 2;
+        if splits > 1 {
+            let bytes = |tile| {
+                let parts = parts_bytes(tile, kernel.threads() as usize);
+                merged_bytes(tile, matrix.cols) + parts
+            };
+            while tile > 1 && bytes(tile) > WORKGROUP_BYTES {
+                tile /= 2;
+            }
         }
         Self {
             stage,
             matrix: Some(matrix),
-            product: Some(TiledProduct { kernel, tile }),
+            product: Some(ProductVariant { kernel, tile }),
             splits,
         }
     }
@@ -188,7 +209,7 @@ impl Variant {
             constant("THREADS", attention_threads(config));
         }
         let mut half = false;
-        if let Some(TiledProduct { kernel, .. }) = self.product {
+        if let Some(ProductVariant { kernel, .. }) = self.product {
             constant("THREADS", kernel.threads() as usize);
             constant("PAIRS", kernel.pairs() as usize);
             if let ProductKernel::Vector { slices, .. } = kernel {
@@ -237,7 +258,7 @@ impl Variant {
             parts.push(include_str!("../../../shaders/splits.wgsl"));
         }
         match self.product {
-            Some(TiledProduct { kernel, tile }) => {
+            Some(ProductVariant { kernel, tile }) => {
                 parts.push(match self.stage {
                     Stage::Project if self.splits > 1 => {
                         include_str!("../../../shaders/inputs/merged.wgsl")

@@ -49,6 +49,8 @@ impl GpuMatrix {
             let at = start * scale_bytes * rows;
             queue.write_buffer(&scales, at as u64, bytemuck::cast_slice(&packed.scales));
         }
+        // Until a submit, what was written is held a second time.
+        device.queue.submit([]);
         Ok(Self {
             format,
             rows,

@@ -134,8 +134,13 @@ impl Args {
 /// The command line as it was typed, with files without their folders.
 fn typed() -> String {
     let words = std::env::args().map(|word| {
-        let name = Path::new(&word).file_name();
-        name.map_or(word.clone(), |name| name.to_string_lossy().into_owned())
+        let (option, value) = match word.split_once('=') {
+            Some((option, value)) => (format!("{option}="), value),
+            None => (String::new(), word.as_str()),
+        };
+        let name = Path::new(value).file_name();
+        let name = name.map_or(value.into(), |name| name.to_string_lossy());
+        format!("{option}{name}")
     });
     words.collect::<Vec<_>>().join(" ")
 }
