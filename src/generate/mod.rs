@@ -4,8 +4,9 @@
 //! steered and how its tokens are chosen. [`generate`] then does what the method says:
 //!
 //! 1. The tokens of a lane are the prompt and its offset. All but the last are prefilled. What the
-//!    lanes have in common is computed once, in lane 0, and copied; what a lane still holds from
-//!    an earlier request is not computed again.
+//!    lanes have in common is computed once, in lane 0, and copied; what lane 0 still holds of it
+//!    from an earlier request is not computed again. So another strength needs no prefill where all
+//!    lanes have one offset, and a token for each lane that has its own.
 //! 2. In a steered lane, the vector is added to the last cached position.
 //! 3. The last token is the first decode input. All lanes that are not finished decode in one
 //!    batch per step, so the weights are read once for all of them. The lanes sample their own

@@ -9,8 +9,8 @@ use super::choices::KernelChoices;
 use super::decode::Decoder;
 use super::device::GpuDevice;
 use super::forward::{ForwardPass, LayerWeights, Weights};
-use super::tune;
 use super::weights::GpuMatrix;
+use super::{tune, verify};
 use crate::backend::{Backend, BackendBuilder, CacheSize};
 use crate::model::ModelConfig;
 use crate::model::weights::{LayerWeight, WeightMatrix, WeightName};
@@ -173,6 +173,7 @@ impl GpuBuilder {
         device.check()?;
         if tune {
             tune::tune(&device, &mut forward).await?;
+            verify::verify(&device, &mut forward).await?;
         }
         let decoder = Decoder::new(&device, &config, cache.size(), &mut forward)?;
         // A software adapter compiles slowly, and runs few of the variants.

@@ -76,10 +76,10 @@ impl ProductKernel {
         }
     }
 
-    /// The same kernel in f16, where it has such a variant.
-    pub(super) fn in_f16(mut self) -> Self {
+    /// The same kernel in f16 or f32, where it has such a variant.
+    pub(super) fn with_half(mut self, in_f16: bool) -> Self {
         if let Self::Vector { half, .. } = &mut self {
-            *half = true;
+            *half = in_f16;
         }
         self
     }
@@ -259,6 +259,16 @@ impl KernelChoices {
         Self {
             f16_cache: device.abilities().f16,
             ..Self::hardware()
+        }
+    }
+
+    /// The same kernels without f16; the cache stays as it is.
+    pub(super) fn in_f32(self) -> Self {
+        Self {
+            products: self
+                .products
+                .map(|of| of.map(|kernel| kernel.with_half(false))),
+            ..self
         }
     }
 

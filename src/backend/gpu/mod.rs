@@ -10,6 +10,7 @@
 //! | `variants` | the WGSL of each stage in each of its variants |
 //! | `choices` | which variants run |
 //! | `tune` | which of them are fastest on this device |
+//! | `verify` | whether they compute the right thing together |
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
@@ -71,6 +72,7 @@ mod tune;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod validate;
 mod variants;
+mod verify;
 mod weights;
 
 pub use builder::GpuBuilder;

@@ -225,7 +225,8 @@ impl Tuner<'_> {
 /// How much of a result is compared: all rows of a decode step in all but the head.
 const RESULT_BYTES: u64 = 256 << 10;
 
-fn agrees(found: &[f32], expected: &[f32], tolerance: f32) -> bool {
+/// Whether a result differs by no more than `tolerance` of the largest value expected.
+pub(super) fn agrees(found: &[f32], expected: &[f32], tolerance: f32) -> bool {
     let largest = expected.iter().fold(0f32, |m, v| m.max(v.abs()));
     let close = |(a, b): (&f32, &f32)| (a - b).abs() <= tolerance * largest;
     largest > 0.0 && found.len() == expected.len() && found.iter().zip(expected).all(close)
@@ -256,7 +257,7 @@ fn candidates(device: &GpuDevice, class: usize, start: ProductKernel) -> Vec<Pro
         ]);
     }
     if class != usize::MAX {
-        let halves: Vec<_> = kernels.iter().take(3).map(|k| k.in_f16()).collect();
+        let halves: Vec<_> = kernels.iter().take(3).map(|k| k.with_half(true)).collect();
         kernels.extend(halves);
     }
     let mut seen = Vec::new();
