@@ -1,21 +1,17 @@
 //! 32 columns of eight rows of a matrix, in the order in which the kernel reads them.
 //!
-//! A vector of eight 16-bit lanes holds two columns of four rows, row after row, so that the dot
-//! product with a pair of activations in every lane leaves one sum a row. In memory a lane holds
-//! more than one weight: two bytes, or four nibbles. Rows 0 to 3 are the first *half* of a block,
-//! rows 4 to 7 the second.
+//! A vector of sixteen 16-bit lanes holds two columns, row after row, so that the dot product with a
+//! pair of activations in every lane leaves one sum a row. In memory a lane holds more than one
+//! weight: two bytes, or four nibbles.
 
 use super::activations::ActivationBlock;
 use crate::model::weights::BLOCK;
 use bytemuck::cast;
 use std::array;
-use wide::{f32x4, i16x8, i32x4, u16x8};
+use wide::{f32x8, i16x16, i32x4, i32x8, u16x16};
 
 /// Rows of a block.
 pub(super) const PANEL: usize = 8;
-
-/// One number for each of the eight rows.
-pub(super) type OfRows<V> = [V; 2];
 
 /// Pairs of columns in a block.
 const PAIRS: usize = BLOCK / 2;
@@ -35,20 +31,20 @@ pub(super) struct Block<Q, M> {
 /// A block as 16-bit integers.
 #[derive(Clone, Copy)]
 pub(super) struct Unpacked {
-    scales: OfRows<f32x4>,
-    minima: Option<OfRows<f32x4>>,
-    quants: [OfRows<i16x8>; PAIRS],
+    scales: f32x8,
+    minima: Option<f32x8>,
+    quants: [i16x16; PAIRS],
 }
 
 /// What can be multiplied with activations.
 pub(super) trait Factor: Copy {
-    fn scales(&self) -> OfRows<f32x4>;
+    fn scales(&self) -> f32x8;
 
     /// `None` where all are 0.
-    fn minima(&self) -> Option<OfRows<f32x4>>;
+    fn minima(&self) -> Option<f32x8>;
 
     /// The sums of the products of the integers.
-    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N];
+    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [i32x8; N];
 }
 
 /// What a matrix is stored as.
@@ -61,17 +57,17 @@ pub(super) trait PackedBlock: Factor {
 
 impl<Q: Quants, M: Minima> Factor for Block<Q, M> {
     #[inline(always)]
-    fn scales(&self) -> OfRows<f32x4> {
+    fn scales(&self) -> f32x8 {
         self.scales.widen()
     }
 
     #[inline(always)]
-    fn minima(&self) -> Option<OfRows<f32x4>> {
+    fn minima(&self) -> Option<f32x8> {
         self.minima.values(self.scales)
     }
 
     #[inline(always)]
-    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
+    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [i32x8; N] {
         self.quants.dot(x)
     }
 }
@@ -97,18 +93,18 @@ impl<Q: Quants, M: Minima> PackedBlock for Block<Q, M> {
 
 impl Factor for Unpacked {
     #[inline(always)]
-    fn scales(&self) -> OfRows<f32x4> {
+    fn scales(&self) -> f32x8 {
         self.scales
     }
 
     #[inline(always)]
-    fn minima(&self) -> Option<OfRows<f32x4>> {
+    fn minima(&self) -> Option<f32x8> {
         self.minima
     }
 
     #[inline(always)]
-    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
-        let mut sums = [[i32x4::ZERO; 2]; N];
+    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [i32x8; N] {
+        let mut sums = [i32x8::ZERO; N];
         for pair in 0..PAIRS {
             add_products(&mut sums, self.quants[pair], x, pair);
         }
@@ -119,12 +115,10 @@ impl Factor for Unpacked {
 impl Unpacked {
     /// The weights of one row.
     pub fn row(&self, number: usize, out: &mut [f32]) {
-        let (half, lane) = (number / 4, number % 4);
-        let scale = self.scales[half].as_array()[lane];
-        let minimum = self.minima.map_or(0.0, |m| m[half].as_array()[lane]);
+        let scale = self.scales.as_array()[number];
+        let minimum = self.minima.map_or(0.0, |m| m.as_array()[number]);
         for (quants, out) in self.quants.iter().zip(out.chunks_exact_mut(2)) {
-            let quants = quants[half].as_array();
-            for (quant, out) in quants[2 * lane..].iter().zip(out) {
+            for (quant, out) in quants.as_array()[2 * number..].iter().zip(out) {
                 *out = scale * f32::from(*quant) + minimum;
             }
         }
@@ -136,18 +130,18 @@ pub(super) trait Quants: Copy {
     /// Bytes of one row.
     const BYTES: usize;
     fn pack(rows: [&[u8]; PANEL]) -> Self;
-    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N];
-    fn unpack(&self) -> [OfRows<i16x8>; PAIRS];
+    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [i32x8; N];
+    fn unpack(&self) -> [i16x16; PAIRS];
 }
 
 /// Signed bytes. A lane holds a column of one pair, and above it the same one of the next pair.
 #[derive(Clone, Copy)]
-pub(super) struct Bytes([OfRows<i16x8>; PAIRS / 2]);
+pub(super) struct Bytes([i16x16; PAIRS / 2]);
 
 impl Bytes {
     /// The two pairs of one vector.
     #[inline(always)]
-    fn pairs(lanes: i16x8) -> [i16x8; 2] {
+    fn pairs(lanes: i16x16) -> [i16x16; 2] {
         [(lanes << 8) >> 8, lanes >> 8]
     }
 }
@@ -163,12 +157,10 @@ impl Quants for Bytes {
     }
 
     #[inline(always)]
-    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
-        let mut sums = [[i32x4::ZERO; 2]; N];
+    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [i32x8; N] {
+        let mut sums = [i32x8::ZERO; N];
         for vector in 0..PAIRS / 2 {
-            let [first, second] = self.0[vector].map(Self::pairs);
-            for pair in 0..2 {
-                let quants = [first[pair], second[pair]];
+            for (pair, quants) in Self::pairs(self.0[vector]).into_iter().enumerate() {
                 add_products(&mut sums, quants, x, 2 * vector + pair);
             }
         }
@@ -176,22 +168,22 @@ impl Quants for Bytes {
     }
 
     #[inline(always)]
-    fn unpack(&self) -> [OfRows<i16x8>; PAIRS] {
-        array::from_fn(|pair| self.0[pair / 2].map(|lanes| Self::pairs(lanes)[pair % 2]))
+    fn unpack(&self) -> [i16x16; PAIRS] {
+        array::from_fn(|pair| Self::pairs(self.0[pair / 2])[pair % 2])
     }
 }
 
 /// Integers from 0 to 15. A lane holds a column of four successive pairs, the first in the lowest
 /// bits.
 #[derive(Clone, Copy)]
-pub(super) struct Nibbles([OfRows<i16x8>; PAIRS / 4]);
+pub(super) struct Nibbles([i16x16; PAIRS / 4]);
 
 impl Nibbles {
     /// The four pairs of one vector.
     #[inline(always)]
-    fn pairs(lanes: i16x8) -> [i16x8; 4] {
-        let low = i16x8::splat(0xf);
-        let top: u16x8 = cast::<_, u16x8>(lanes) >> 12;
+    fn pairs(lanes: i16x16) -> [i16x16; 4] {
+        let low = i16x16::splat(0xf);
+        let top: u16x16 = cast::<_, u16x16>(lanes) >> 12;
         [
             lanes & low,
             (lanes >> 4) & low,
@@ -217,12 +209,10 @@ impl Quants for Nibbles {
     }
 
     #[inline(always)]
-    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [OfRows<i32x4>; N] {
-        let mut sums = [[i32x4::ZERO; 2]; N];
+    fn dot<const N: usize>(&self, x: [&ActivationBlock; N]) -> [i32x8; N] {
+        let mut sums = [i32x8::ZERO; N];
         for vector in 0..PAIRS / 4 {
-            let [first, second] = self.0[vector].map(Self::pairs);
-            for pair in 0..4 {
-                let quants = [first[pair], second[pair]];
+            for (pair, quants) in Self::pairs(self.0[vector]).into_iter().enumerate() {
                 add_products(&mut sums, quants, x, 4 * vector + pair);
             }
         }
@@ -230,8 +220,8 @@ impl Quants for Nibbles {
     }
 
     #[inline(always)]
-    fn unpack(&self) -> [OfRows<i16x8>; PAIRS] {
-        array::from_fn(|pair| self.0[pair / 4].map(|lanes| Self::pairs(lanes)[pair % 4]))
+    fn unpack(&self) -> [i16x16; PAIRS] {
+        array::from_fn(|pair| Self::pairs(self.0[pair / 4])[pair % 4])
     }
 }
 
@@ -239,7 +229,7 @@ impl Quants for Nibbles {
 pub(super) trait Minima: Copy {
     /// From what follows the scale in the bytes of each row.
     fn pack(rows: [&[u8]; PANEL]) -> Self;
-    fn values(&self, scales: Halves) -> Option<OfRows<f32x4>>;
+    fn values(&self, scales: Halves) -> Option<f32x8>;
 }
 
 /// Nothing is added.
@@ -252,7 +242,7 @@ impl Minima for Zero {
     }
 
     #[inline(always)]
-    fn values(&self, _: Halves) -> Option<OfRows<f32x4>> {
+    fn values(&self, _: Halves) -> Option<f32x8> {
         None
     }
 }
@@ -267,8 +257,8 @@ impl Minima for MinusEight {
     }
 
     #[inline(always)]
-    fn values(&self, scales: Halves) -> Option<OfRows<f32x4>> {
-        Some(scales.widen().map(|scales| scales * f32x4::splat(-8.0)))
+    fn values(&self, scales: Halves) -> Option<f32x8> {
+        Some(scales.widen() * f32x8::splat(-8.0))
     }
 }
 
@@ -290,12 +280,11 @@ impl Halves {
     }
 
     #[inline(always)]
-    fn widen(self) -> OfRows<f32x4> {
+    fn widen(self) -> f32x8 {
         // The arithmetic shift brings the sign to the top and copies of it to three bits below.
         let in_place = i32x4::splat(0x8fff_e000_u32 as i32);
-        [self.0 << 16, self.0].map(|halves| {
-            cast::<_, f32x4>((halves >> 3) & in_place) * f32x4::splat(1.0 / Self::TOO_SMALL)
-        })
+        let floats = [self.0 << 16, self.0].map(|halves| (halves >> 3) & in_place);
+        cast::<_, f32x8>(floats) * f32x8::splat(1.0 / Self::TOO_SMALL)
     }
 }
 
@@ -305,33 +294,29 @@ impl Minima for Halves {
     }
 
     #[inline(always)]
-    fn values(&self, _: Halves) -> Option<OfRows<f32x4>> {
+    fn values(&self, _: Halves) -> Option<f32x8> {
         Some(self.widen())
     }
 }
 
 /// The vectors of a block's quants; `lane` gives what is in the lane of a row, for the even or the
 /// odd columns (parity 0 or 1), in a vector.
-fn lanes<const N: usize>(lane: impl Fn(usize, usize, usize) -> i16) -> [OfRows<i16x8>; N] {
+fn lanes<const N: usize>(lane: impl Fn(usize, usize, usize) -> i16) -> [i16x16; N] {
     array::from_fn(|vector| {
-        array::from_fn(|half| {
-            let lanes: [i16; 8] = array::from_fn(|i| lane(4 * half + i / 2, i % 2, vector));
-            lanes.into()
-        })
+        let lanes: [i16; 2 * PANEL] = array::from_fn(|i| lane(i / 2, i % 2, vector));
+        lanes.into()
     })
 }
 
 /// Adds the products of two columns with a pair of activations, for each of N rows of them.
 #[inline(always)]
 fn add_products<const N: usize>(
-    sums: &mut [OfRows<i32x4>; N],
-    [first, second]: OfRows<i16x8>,
+    sums: &mut [i32x8; N],
+    quants: i16x16,
     x: [&ActivationBlock; N],
     pair: usize,
 ) {
-    for row in 0..N {
-        let in_every_lane = i32x4::splat(cast(x[row].pairs[pair]));
-        sums[row][0] += first.dot(cast(in_every_lane));
-        sums[row][1] += second.dot(cast(in_every_lane));
+    for (sums, x) in sums.iter_mut().zip(x) {
+        *sums += quants.dot(cast(i32x8::splat(cast(x.pairs[pair]))));
     }
 }

@@ -1,16 +1,20 @@
 //! The product of a packed matrix with rows of activations.
 //!
-//! Up to four rows, a decode step, are multiplied with the weights as they are unpacked in
-//! registers. For more rows a panel is unpacked once, to where the first cache holds it, and
-//! multiplied with four rows at a time, which are as many sums as there are registers for.
+//! Four rows at a time, which are as many sums as there are registers for, are multiplied with the
+//! weights as they are unpacked in registers. For many rows, a prefill, a panel is unpacked once,
+//! to where the first cache holds it.
 
 use super::activations::{ActivationBlock, Activations};
-use super::block::{Factor, OfRows, PANEL, PackedBlock, Unpacked};
+use super::block::{Factor, PANEL, PackedBlock, Unpacked};
 use std::array;
-use wide::f32x4;
+use wide::f32x8;
 
 /// Rows that are multiplied at once.
 const TILE: usize = 4;
+
+/// Rows from which a panel is worth unpacking before it is multiplied. WebAssembly, where vectors
+/// have half the width, spends more on unpacking the same weights for another tile.
+const MANY_ROWS: usize = if cfg!(target_arch = "wasm32") { 5 } else { 16 };
 
 /// Multiplies every row of `x` by the matrix: `[rows, outputs]`.
 pub(super) fn multiply<B: PackedBlock>(blocks: &[B], x: &Activations, outputs: usize) -> Vec<f32> {
@@ -19,13 +23,17 @@ pub(super) fn multiply<B: PackedBlock>(blocks: &[B], x: &Activations, outputs: u
         values: vec![0.0; rows * outputs],
         outputs,
     };
-    match rows {
-        0 => {}
-        1 => packed::<B, 1>(blocks, x, &mut out),
-        2 => packed::<B, 2>(blocks, x, &mut out),
-        3 => packed::<B, 3>(blocks, x, &mut out),
-        4 => packed::<B, 4>(blocks, x, &mut out),
-        _ => unpacked(blocks, x, &mut out),
+    if rows >= MANY_ROWS {
+        unpacked(blocks, x, &mut out);
+        return out.values;
+    }
+    for row in (0..rows).step_by(TILE) {
+        match rows - row {
+            1 => packed::<B, 1>(blocks, x, row, &mut out),
+            2 => packed::<B, 2>(blocks, x, row, &mut out),
+            3 => packed::<B, 3>(blocks, x, row, &mut out),
+            _ => packed::<B, TILE>(blocks, x, row, &mut out),
+        }
     }
     out.values
 }
@@ -39,11 +47,11 @@ struct Output {
 impl Output {
     /// Stores the results of one panel for the rows from `row` on.
     #[inline(always)]
-    fn store<const N: usize>(&mut self, panel: usize, row: usize, sums: [OfRows<f32x4>; N]) {
+    fn store<const N: usize>(&mut self, panel: usize, row: usize, sums: [f32x8; N]) {
         let start = panel * PANEL;
         let len = PANEL.min(self.outputs - start);
         for (row, sums) in (row..).zip(sums) {
-            let sums: [f32; PANEL] = bytemuck::cast(sums);
+            let sums = sums.to_array();
             let out = &mut self.values[row * self.outputs + start..][..len];
             match out.first_chunk_mut() {
                 Some(out) => *out = sums,
@@ -55,11 +63,16 @@ impl Output {
 
 // These three are functions of their own, or the compiler's registers run out.
 
-/// Multiplies all of `N` rows.
+/// Multiplies `N` rows.
 #[inline(never)]
-fn packed<B: PackedBlock, const N: usize>(blocks: &[B], x: &Activations, out: &mut Output) {
+fn packed<B: PackedBlock, const N: usize>(
+    blocks: &[B],
+    x: &Activations,
+    row: usize,
+    out: &mut Output,
+) {
     for (number, panel) in blocks.chunks_exact(x.blocks_per_row()).enumerate() {
-        out.store(number, 0, multiply_panel::<B, N>(panel, x, 0));
+        out.store(number, row, multiply_panel::<B, N>(panel, x, row));
     }
 }
 
@@ -85,7 +98,7 @@ fn unpacked<B: PackedBlock>(blocks: &[B], x: &Activations, out: &mut Output) {
 }
 
 #[inline(never)]
-fn tile<const N: usize>(panel: &[Unpacked], x: &Activations, row: usize) -> [OfRows<f32x4>; N] {
+fn tile<const N: usize>(panel: &[Unpacked], x: &Activations, row: usize) -> [f32x8; N] {
     multiply_panel(panel, x, row)
 }
 
@@ -96,21 +109,18 @@ fn multiply_panel<F: Factor, const N: usize>(
     panel: &[F],
     x: &Activations,
     row: usize,
-) -> [OfRows<f32x4>; N] {
+) -> [f32x8; N] {
     let x: [&[ActivationBlock]; N] = array::from_fn(|i| &x.row(row + i)[..panel.len()]);
-    let mut sums = [[f32x4::ZERO; 2]; N];
+    let mut sums = [f32x8::ZERO; N];
     for (i, block) in panel.iter().enumerate() {
         let x = x.map(|x| &x[i]);
         let products = block.dot(x);
         let scales = block.scales();
         let minima = block.minima();
         for ((sums, products), x) in sums.iter_mut().zip(products).zip(x) {
-            for half in 0..2 {
-                let product = f32x4::from_i32x4(products[half]);
-                sums[half] += product * (scales[half] * f32x4::splat(x.scale));
-                if let Some(minima) = minima {
-                    sums[half] += minima[half] * f32x4::splat(x.sum);
-                }
+            *sums += f32x8::from_i32x8(products) * (scales * f32x8::splat(x.scale));
+            if let Some(minima) = minima {
+                *sums += minima * f32x8::splat(x.sum);
             }
         }
     }

@@ -11,6 +11,9 @@
 //! row's result is the same to the last bit whatever rows are beside it: in a decode step, in a
 //! batch of lanes, in a prefill.
 //!
+//! Vectors are of 256 bits: one instruction where the processor has AVX2 and the build may use it (as
+//! `.cargo/config.toml` says), two of 128 bits in WebAssembly and elsewhere.
+//!
 //! - [`block`]: how eight rows of a matrix lie beside each other;
 //! - [`activations`]: floats to integers;
 //! - [`kernel`]: the product.
