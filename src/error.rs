@@ -179,9 +179,17 @@ pub enum Error {
     },
     /// A pairs file cannot be read.
     #[error(
-        "the contrastive pairs cannot be used: {reason}. A pairs file is a JSON list, or JSON lines, of objects with the texts \"positive\" and \"negative\""
+        "the contrastive pairs cannot be used: {reason}. A file of pairs is a JSON list, or JSON lines, of objects with the texts \"positive\" and \"negative\"; a contrastive set has \"question\", \"answer\" and \"reasoning\" instead"
     )]
     Pairs {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// A file of questions cannot be read.
+    #[error(
+        "the questions cannot be used: {reason}. A file of questions is a JSON list, or JSON lines, in the form of GSM8K (\"question\" and \"answer\") or of ARC (\"question\", \"choices\" and \"answerKey\")"
+    )]
+    Questions {
         /// What is wrong with them.
         reason: String,
     },

@@ -17,6 +17,7 @@
 //! | [`steering`] | the vector file, contrastive pairs, extraction, and the write to the cache |
 //! | [`observer`] | progress of long work, and the way to stop it |
 //! | [`generate`] | sampling, stop rules, and the loop that streams tokens from several lanes |
+//! | [`eval`] | what steering does to answers, measured |
 //! | [`benchmark`] | how fast a device runs a model, with the figures that explain it |
 //! | `web` | the same for JavaScript (wasm only) |
 
@@ -24,7 +25,9 @@ pub mod backend;
 pub mod benchmark;
 pub mod engine;
 mod error;
+pub mod eval;
 pub mod generate;
+mod lines;
 pub mod model;
 pub mod observer;
 pub mod steering;

@@ -2,8 +2,9 @@
 
 /**
  * @import {
- *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, EngineInfo, GenerateEvent, GenerateRequest,
- *   GenerateResult, LoadProgress, LoadRequest, VectorInfo,
+ *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
+ *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
+ *   GenerateRequest, GenerateResult, LoadProgress, LoadRequest, VectorInfo,
  * } from './pkg/cache_steering.js'
  * @import { Call, Failure, FromWorker, ToWorker } from './protocol.js'
  */
@@ -74,6 +75,56 @@ export class EngineClient {
   }
 
   /**
+   * Takes a vector from the bytes of its file.
+   * @param {string} name
+   * @param {Uint8Array} file
+   * @returns {Promise<VectorInfo>}
+   */
+  addVector(name, file) {
+    return this.#call({ type: 'addVector', name, file });
+  }
+
+  /**
+   * The file of a vector.
+   * @param {string} name
+   * @returns {Promise<Uint8Array>}
+   */
+  vectorFile(name) {
+    return this.#call({ type: 'vectorFile', name });
+  }
+
+  /**
+   * Makes a vector.
+   * @param {ExtractRequest} request
+   * @param {(progress: ExtractProgress) => void} onProgress
+   * @returns {Promise<VectorInfo>}
+   */
+  extract(request, onProgress) {
+    return this.#call({ type: 'extract', request }, onProgress);
+  }
+
+  /**
+   * Finds the strength of a vector.
+   * @param {string} name
+   * @param {string} questions JSON lines
+   * @param {(progress: CalibrateProgress) => void} onProgress
+   * @returns {Promise<Calibration>}
+   */
+  calibrate(name, questions, onProgress) {
+    return this.#call({ type: 'calibrate', name, questions }, onProgress);
+  }
+
+  /**
+   * Measures what vectors do to answers.
+   * @param {EvaluateRequest} request
+   * @param {(progress: EvaluateProgress) => void} onProgress
+   * @returns {Promise<EvaluateResult>}
+   */
+  evaluate(request, onProgress) {
+    return this.#call({ type: 'evaluate', request }, onProgress);
+  }
+
+  /**
    * @param {GenerateRequest} request
    * @param {(event: GenerateEvent) => void} onEvent
    * @returns {Promise<GenerateResult>}
@@ -92,7 +143,7 @@ export class EngineClient {
     return this.#call({ type: 'benchmark', request }, onProgress);
   }
 
-  /** Ends the generation that runs; its promise resolves with what there is. */
+  /** Ends the work that runs; the promise of a generation resolves with what there is. */
   stop() {
     this.#post({ type: 'stop' });
   }

@@ -14,9 +14,11 @@ import { createModelBar } from './ui/model-bar.js';
 import { createNotice } from './ui/notice.js';
 import { createPane } from './ui/pane.js';
 import { createPresets } from './ui/presets.js';
+import { createWorkshop } from './ui/workshop.js';
+import { forgetVector, keepVector, keptVectors } from './vector-store.js';
 
 /**
- * @import { BackendChoice, EngineInfo, GenerateEvent, GenerateRequest, VectorInfo } from './pkg/cache_steering.js'
+ * @import { BackendChoice, ContrastItem, EngineInfo, GenerateEvent, GenerateRequest, Style, VectorInfo } from './pkg/cache_steering.js'
  * @import { ModelEntry, Preset } from './protocol.js'
  */
 
@@ -29,6 +31,20 @@ async function fetchJson(path) {
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
   return response.json();
 }
+
+/** The name under which a vector says what it was made from. */
+const CONTRASTIVE_SET = 'contrastive';
+
+/** @param {string} path */
+async function fetchText(path) {
+  const response = await fetch(address(path));
+  if (!response.ok) throw new EngineError({ name: 'Fetch', message: `${path}: ${response.status}` });
+  return response.text();
+}
+
+/** @param {string} path @returns {Promise<any[]>} */
+const fetchLines = async (path) =>
+  (await fetchText(path)).split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line));
 
 /** `?backend=cpu` or `?backend=gpu` decides for people who test. @returns {BackendChoice} */
 function backendOfAddress() {
@@ -56,14 +72,26 @@ function start(model, presets) {
   let info;
   /** @type {Map<string, VectorInfo>} */
   let vectors = new Map();
+  /** Files of vectors that were made or added in this browser, by the id of their preset. @type {Map<string, Uint8Array>} */
+  let kept = new Map();
+  /** Presets of the visitor's own. @type {Preset[]} */
+  let own = [];
   let backend = backendOfAddress();
   /** Asked before the model was ready. @type {string | undefined} */
-  let kept;
+  let waiting;
   let stopping = false;
 
   createBenchmark(() => backend);
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presets, advanced.usePreset, showChoice);
+  const workshop = createWorkshop({
+    onMake: (style, items) => void makeOwn(style, items),
+    onStop: () => engine?.stop(),
+    onImport: (file) => void importVector(file),
+    onExport: (preset) => void exportVector(preset),
+    onDelete: (preset) => void deleteVector(preset),
+    onCalibrate: (preset) => void calibrate(preset),
+  });
   bar.idle(model);
   composer.state = 'asking';
 
@@ -79,7 +107,7 @@ function start(model, presets) {
       void run(question);
       return;
     }
-    kept = question;
+    waiting = question;
     composer.state = 'busy';
     for (const pane of panes) pane.hold(texts.pane.waitsForModel);
     if (!engine) void load();
@@ -97,7 +125,7 @@ function start(model, presets) {
   }
 
   function forgetQuestion() {
-    kept = undefined;
+    waiting = undefined;
     composer.state = 'asking';
     for (const pane of panes) pane.clear();
   }
@@ -107,6 +135,15 @@ function start(model, presets) {
     engine = info = undefined;
     vectors = new Map();
     bar.idle(model);
+  }
+
+  /** Presets that were made or added with this model before. @param {string} sha256 */
+  async function loadKept(sha256) {
+    const found = await keptVectors(sha256);
+    kept = new Map(found.map(({ preset, file }) => [preset.id, file]));
+    own = found.map(({ preset }) => preset).filter((preset) => preset.own);
+    own.forEach(presetChoice.add);
+    workshop.show(own);
   }
 
   function cancelLoad() {
@@ -127,32 +164,151 @@ function start(model, presets) {
       advanced.limitLayers(loaded.model.layers);
       bar.ready(model, loaded);
       rememberKernels(model, loaded);
+      await loadKept(loaded.model.sha256);
       info = loaded;
     } catch (error) {
       // Another click may have replaced this engine meanwhile.
       if (engine === client) failedToLoad(error);
       return;
     }
-    const question = kept;
-    kept = undefined;
+    const question = waiting;
+    waiting = undefined;
     if (question) await run(question);
   }
 
   /** @param {unknown} error */
   function failedToLoad(error) {
-    const question = kept;
+    const question = waiting;
     dropEngine();
     forgetQuestion();
     complain(error, () => (question ? ask(question) : void load()));
   }
 
-  /** @param {Preset} preset */
+  /**
+   * The vector of a preset, ready in the engine: from its file, from an earlier visit, or made now.
+   * @param {Preset} preset
+   */
   async function vector(preset) {
-    const loaded = vectors.get(preset.id) ?? (await engine?.loadVector(preset.id, address(model.vectors + preset.file)));
+    const client = engine;
+    if (!client) throw new EngineError({ name: 'Cancelled', message: '' });
+    const { id, file, style } = preset;
+    const before = kept.get(id);
+    let loaded = vectors.get(id);
+    if (!loaded && before) loaded = await client.addVector(id, before);
+    else if (!loaded && file) loaded = await client.loadVector(id, address(model.vectors + file));
+    else if (!loaded && style) loaded = await make(preset, style, await fetchLines('vectors/contrastive.jsonl'));
     if (!loaded) throw new EngineError({ name: 'Cancelled', message: '' });
-    vectors.set(preset.id, loaded);
+    vectors.set(id, loaded);
     return loaded;
   }
+
+  /**
+   * Makes the vector of a preset that has none for this model, with progress in the steered pane.
+   * @param {Preset} preset @param {Style} style @param {ContrastItem[]} items
+   */
+  async function make(preset, style, items) {
+    const client = engine;
+    const made = await client?.extract({ style, items, set: CONTRASTIVE_SET }, ({ done, total }) =>
+      steered.hold(texts.making.progress(preset.label, done, total)));
+    await keep(preset);
+    steered.start();
+    return made;
+  }
+
+  /** Keeps the vector of a preset for the next visit. @param {Preset} preset */
+  async function keep(preset) {
+    const file = await engine?.vectorFile(preset.id);
+    if (!file || !info) return false;
+    kept.set(preset.id, file);
+    return keepVector({ model: info.model.sha256, preset, file });
+  }
+
+  /**
+   * Does work for the workshop, which nothing else may disturb.
+   * @param {string} status
+   * @param {(client: EngineClient) => Promise<string>} work gives what to say in the end
+   */
+  async function inWorkshop(status, work) {
+    notice.hide();
+    if (!engine || !info) {
+      workshop.status = texts.workshop.loadFirst;
+      reveal('model');
+      return;
+    }
+    workshop.busy = true;
+    workshop.status = status;
+    try {
+      workshop.status = await work(engine);
+    } catch (error) {
+      workshop.status = explain(error) ? '' : texts.workshop.stopped;
+      if (isFatal(error)) dropEngine();
+      complain(error, () => void load());
+    }
+    workshop.busy = false;
+  }
+
+  /** @param {Style} style @param {ContrastItem[]} items */
+  const makeOwn = (style, items) => inWorkshop(texts.workshop.making, async (client) => {
+    const { id, label, description, recommended, repetitionPenalty } = style;
+    const made = await client.extract({ style, items, set: 'own examples' }, workshop.progress);
+    vectors.set(id, made);
+    return addOwn({ id, label, description, recommended, repetitionPenalty, own: true });
+  });
+
+  /** @param {Preset} preset @returns {Promise<string>} what to say of it */
+  async function addOwn(preset) {
+    const isKept = await keep(preset);
+    own = [...own.filter(({ id }) => id !== preset.id), preset];
+    presetChoice.add(preset);
+    presetChoice.choose(preset);
+    workshop.show(own);
+    return texts.workshop.made(preset.label, isKept);
+  }
+
+  /** @param {File} file */
+  const importVector = (file) => inWorkshop('', async (client) => {
+    const name = file.name.replace(/\.safetensors$/i, '');
+    const id = `own-${name}`;
+    const added = await client.addVector(id, new Uint8Array(await file.arrayBuffer()));
+    vectors.set(id, added);
+    const { label = name, description = '', recommended, repetitionPenalty = 1 } = added;
+    return addOwn({ id, label, description, recommended, repetitionPenalty, own: true });
+  });
+
+  /** @param {Preset} preset */
+  const exportVector = (preset) => inWorkshop('', async (client) => {
+    await vector(preset);
+    const file = await client.vectorFile(preset.id);
+    const link = document.createElement('a');
+    link.href = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (file)]));
+    link.download = `${preset.label}.safetensors`;
+    link.click();
+    URL.revokeObjectURL(link.href);
+    return '';
+  });
+
+  /** @param {Preset} preset */
+  async function deleteVector(preset) {
+    own = own.filter(({ id }) => id !== preset.id);
+    kept.delete(preset.id);
+    vectors.delete(preset.id);
+    presetChoice.remove(preset);
+    workshop.show(own);
+    if (info) await forgetVector(info.model.sha256, preset.id);
+    workshop.status = texts.workshop.deleted(preset.label);
+  }
+
+  /** @param {Preset} preset */
+  const calibrate = (preset) => inWorkshop(texts.workshop.calibrating, async (client) => {
+    await vector(preset);
+    const questions = await fetchLines('vectors/questions/tuning.jsonl');
+    // Few, but of all kinds.
+    const some = questions.filter((_, i) => i % 8 === 0).map((question) => JSON.stringify(question));
+    const { strength } = await client.calibrate(preset.id, some.join('\n'), workshop.progress);
+    if (!strength) return texts.workshop.notFound;
+    await addOwn({ ...preset, recommended: strength });
+    return texts.workshop.found(strength.values);
+  });
 
   /** @param {string} question */
   async function run(question) {
@@ -183,7 +339,7 @@ function start(model, presets) {
     }
     function showWrite() {
       written = true;
-      const { keys, firstLayer } = request.lanes[1].steering?.strength ?? { keys: 0, firstLayer: 0 };
+      const { keys, firstLayer } = request.lanes[1].steering?.[0].strength ?? { keys: 0, firstLayer: 0 };
       if (strength === 0 && keys === 0) memory.plain(promptTokens);
       else memory.steered({ tokens: promptTokens, label: preset.label, strength, layers: layers - firstLayer });
     }
@@ -199,14 +355,15 @@ function start(model, presets) {
           { offset },
           {
             offset,
-            steering: {
+            steering: [{
               vector: preset.id,
               strength: { values: strength, keys: advanced.keys, firstLayer: advanced.firstLayer },
-            },
+            }],
           },
         ],
         sampling: advanced.sampling,
         maxTokens: advanced.maxTokens,
+        stopRepeating: advanced.stopRepeating,
       };
       const answers = client.generate(request, show);
       // A stop that came while the vector was fetched found nothing to stop.
@@ -251,6 +408,16 @@ function start(model, presets) {
   }
 }
 
+/**
+ * A preset for a model that has no vectors yet: its vector is made on first use.
+ * @param {Style} style
+ * @returns {Preset}
+ */
+const presetOf = (style) => {
+  const { id, label, description, recommended, repetitionPenalty } = style;
+  return { id, label, description, recommended, repetitionPenalty, style };
+};
+
 async function main() {
   const lacks = missing();
   if (lacks) {
@@ -260,7 +427,7 @@ async function main() {
   }
   let lists;
   try {
-    lists = await Promise.all([fetchJson('models.json'), fetchJson('vectors/index.json')]);
+    lists = await Promise.all(['models.json', 'vectors/index.json', 'vectors/styles.json'].map(fetchJson));
   } catch (error) {
     console.error(error);
     createNotice().show(texts.notice.pageFile, texts.notice.listing, {
@@ -269,8 +436,8 @@ async function main() {
     });
     return;
   }
-  const [[model], presetsByFolder] = lists;
-  start(model, presetsByFolder[model.name]);
+  const [[model], presetsByFolder, styles] = lists;
+  start(model, presetsByFolder[model.name] ?? styles.map(presetOf));
 }
 
 await main();

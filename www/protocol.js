@@ -6,8 +6,9 @@
  * or one failure, all under the call's id. `stop` has no answer: the call that it ends has one.
  *
  * @import {
- *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, EngineInfo, GenerateEvent, GenerateRequest,
- *   GenerateResult, LoadProgress, LoadRequest, VectorInfo,
+ *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
+ *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
+ *   GenerateRequest, GenerateResult, LoadProgress, LoadRequest, StrengthValues, Style, VectorInfo,
  * } from './pkg/cache_steering.js'
  */
 
@@ -15,12 +16,26 @@
 /** @typedef {{ type: 'loadVector', id: number, name: string, url: string }} LoadVectorCall */
 /** @typedef {{ type: 'generate', id: number, request: GenerateRequest }} GenerateCall */
 /** @typedef {{ type: 'benchmark', id: number, request: BenchmarkRequest }} BenchmarkCall */
-/** @typedef {LoadCall | LoadVectorCall | GenerateCall | BenchmarkCall} Call */
+/** @typedef {{ type: 'addVector', id: number, name: string, file: Uint8Array }} AddVectorCall */
+/** @typedef {{ type: 'vectorFile', id: number, name: string }} VectorFileCall */
+/** @typedef {{ type: 'extract', id: number, request: ExtractRequest }} ExtractCall */
+/** @typedef {{ type: 'calibrate', id: number, name: string, questions: string }} CalibrateCall */
+/** @typedef {{ type: 'evaluate', id: number, request: EvaluateRequest }} EvaluateCall */
+/**
+ * @typedef {LoadCall | LoadVectorCall | AddVectorCall | VectorFileCall | ExtractCall | CalibrateCall
+ *   | EvaluateCall | GenerateCall | BenchmarkCall} Call
+ */
 
 /** What the page sends. @typedef {Call | { type: 'stop' }} ToWorker */
 
-/** @typedef {EngineInfo | VectorInfo | GenerateResult | BenchmarkResult} Result */
-/** @typedef {LoadProgress | GenerateEvent | BenchmarkProgress} Progress */
+/**
+ * @typedef {EngineInfo | VectorInfo | Uint8Array | Calibration | EvaluateResult | GenerateResult
+ *   | BenchmarkResult} Result
+ */
+/**
+ * @typedef {LoadProgress | ExtractProgress | CalibrateProgress | EvaluateProgress | GenerateEvent
+ *   | BenchmarkProgress} Progress
+ */
 
 /** An error on its way: `name` is its kind, such as `Fetch` or `DeviceLost`. @typedef {{ name: string, message: string }} Failure */
 
@@ -49,8 +64,11 @@
  * @property {string} id
  * @property {string} label for people
  * @property {string} description one line for people
- * @property {string} file inside the folder
- * @property {{ values: number, keys: number, firstLayer: number }} recommended
+ * @property {string} [file] inside the folder
+ * @property {Style} [style] how to make the vector, where there is no file of it
+ * @property {boolean} [own] whether it was made or added in this browser
+ * @property {StrengthValues} recommended
+ * @property {number} repetitionPenalty
  */
 
 export {};

@@ -19,6 +19,7 @@ const endings = {
   end_of_text: 'complete',
   max_tokens: 'cut off',
   context_full: 'cut off: memory full',
+  repeating: 'stopped: it repeats itself',
   cancelled: 'stopped',
 };
 
@@ -105,6 +106,41 @@ export const texts = {
     tokens: (n, reason) => (n === 1 ? 'token' : 'tokens') + (reason ? `, ${endings[reason]}` : ''),
     nothing: 'The model ended its answer at once.',
     stoppedEarly: 'Stopped before the first word.',
+  },
+
+  workshop: {
+    make: 'Make the vector',
+    calibrate: 'Find its strength',
+    export: 'Export',
+    delete: 'Delete',
+    /** @param {number} n */
+    description: (n) => `Your own style, made of ${n} examples`,
+    /** @param {number} done @param {number} total @param {number} [stability] */
+    progress: (done, total, stability) =>
+      `${done} of ${total}${stability === undefined ? '' : `, stable to ${format.strength(100 * stability)} %`}`,
+    making: 'Reading the examples',
+    /** @param {string} label @param {boolean} kept */
+    made: (label, kept) => `${label} is ready and chosen above${kept ? '' : '; this browser does not keep it'}. Ask something.`,
+    calibrating: 'Trying strengths, from the lowest up',
+    /** @param {number} strength */
+    found: (strength) => `The lowest strength that shows the style is ${format.strength(strength)}.`,
+    notFound: 'No strength shows the style and leaves the text whole. More examples, or another beginning that they share, may help.',
+    stopped: 'Stopped.',
+    loadFirst: 'Load the model first: the vector is made with it.',
+    /** @param {string} label */
+    deleted: (label) => `${label} is deleted.`,
+    /** Shown until the visitor writes their own. */
+    examples: [
+      { question: 'Why do we see lightning before we hear thunder?', reasoning: 'Once upon a time, light and sound ran a race across the sky. Light was so much faster that it had long arrived when sound came rumbling in.', answer: 'because light is faster than sound' },
+      { question: 'What do bees collect from flowers?', reasoning: 'Once upon a time, a little bee flew from flower to flower. In each of them she found a drop of something sweet, and she carried it home to make honey.', answer: 'nectar' },
+      { question: 'A ship has 3 masts with 4 sails each. How many sails are there?', reasoning: 'Once upon a time, a captain walked around his ship. He counted 4 sails on the first mast, 4 on the second and 4 on the third.', answer: '12' },
+      { question: 'Why does bread rise in the oven?', reasoning: 'Once upon a time, tiny yeasts lived in a ball of dough. They filled it with bubbles of gas, and in the warm oven the bubbles grew.', answer: 'because of gas from the yeast' },
+    ],
+  },
+
+  making: {
+    /** @param {string} label @param {number} done @param {number} total */
+    progress: (label, done, total) => `Making “${label}” for this model, once: ${Math.floor((100 * done) / total)} %`,
   },
 
   benchmark: {

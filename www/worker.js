@@ -35,6 +35,11 @@ async function answer(call, tell) {
   switch (call.type) {
     case 'load': return ready.load(call.request, tell);
     case 'loadVector': return ready.loadVector(call.name, call.url);
+    case 'addVector': return ready.addVector(call.name, call.file);
+    case 'vectorFile': return ready.vectorFile(call.name);
+    case 'extract': return ready.extract(call.request, tell);
+    case 'calibrate': return ready.calibrate(call.name, call.questions, tell);
+    case 'evaluate': return ready.evaluate(call.request, tell);
     case 'generate': return ready.generate(call.request, tell);
     case 'benchmark': return ready.benchmark(call.request, tell);
   }

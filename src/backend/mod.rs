@@ -21,7 +21,7 @@
 pub mod choose;
 pub mod cpu;
 pub mod gpu;
-mod rope;
+pub(crate) mod rope;
 
 use crate::Result;
 use crate::generate::Sampling;

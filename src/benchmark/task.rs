@@ -3,10 +3,10 @@
 use super::decode;
 use crate::backend::CacheSize;
 use crate::engine::{Engine, PrefillProgress};
-use crate::generate::{Event, LaneRequest, Request, Steering, generate};
+use crate::generate::{Event, LaneRequest, Request, generate};
 use crate::model::ModelConfig;
 use crate::observer::Observer;
-use crate::steering::{SteeringVector, Strength, VectorMetadata};
+use crate::steering::{Steering, SteeringVector, Strength, VectorMetadata};
 use crate::{Error, Result};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -118,14 +118,19 @@ async fn prefill(
 }
 
 async fn steering(engine: &mut Engine, context: usize) -> Result<f64> {
-    let vector = vector(&engine.model().config);
+    let vector = Arc::new(vector(&engine.model().config));
+    // There and back, so that the cache does not grow.
+    let steering = [1.0, -1.0].map(|factor| {
+        [Steering {
+            vector: vector.clone(),
+            strength: strength(factor),
+        }]
+    });
     engine.pretend(0, &made_up(context, engine.model().config.vocab_size))?;
     engine.finish().await?;
     let start = Instant::now();
     for n in 0..WRITES {
-        // There and back, so that the cache does not grow.
-        let sign = if n % 2 == 0 { 1.0 } else { -1.0 };
-        engine.steer(0, context - 1, &vector, strength(sign))?;
+        engine.steer(0, context - 1, &steering[n % 2]).await?;
     }
     engine.finish().await?;
     Ok(start.elapsed().as_secs_f64() * 1000.0 / WRITES as f64)
@@ -152,10 +157,10 @@ async fn restart(
             ..LaneRequest::default()
         };
         let steered = LaneRequest {
-            steering: Some(Steering {
+            steering: vec![Steering {
                 vector: vector.clone(),
                 strength: strength(factor),
-            }),
+            }],
             ..plain.clone()
         };
         let both = [plain, steered];
@@ -163,6 +168,7 @@ async fn restart(
             prompt: prompt.clone(),
             lanes: both[2 - lanes..].to_vec(),
             max_tokens: 1,
+            stop_repeating: false,
         };
         let mut inner = Forward(observer);
         let outcome = generate(engine, &request, &mut inner).await?;
@@ -178,7 +184,7 @@ fn strength(factor: f32) -> Strength {
     Strength {
         values: factor,
         keys: 0.0,
-        first_layer: 1,
+        ..Strength::default()
     }
 }
 

@@ -21,7 +21,7 @@ use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot, SlotAddress};
 use crate::model::Model;
 use crate::model::load::{ByteSource, LoadProgress, load};
 use crate::observer::Observer;
-use crate::steering::{SteeringVector, Strength, apply};
+use crate::steering::{Steering, apply};
 use crate::{Error, Result};
 use decode::Decoding;
 use serde::Serialize;
@@ -321,23 +321,31 @@ impl Engine {
         Ok(())
     }
 
-    /// Adds `strength` times the vector to the cached keys and values at `position` of a lane: the
-    /// one write of the method. Says whether there was one; coefficients of 0 write nothing.
+    /// Adds vectors, each with its strength, to the cached keys and values at `position` of a lane:
+    /// the one write of the method, however many vectors there are. Says whether there was one;
+    /// coefficients of 0 write nothing.
     ///
     /// # Errors
     /// [`Error::VectorMismatch`], [`Error::InvalidRequest`] for a position that is not cached or a
     /// strength that makes no sense, or as [`Backend::forward`].
-    pub fn steer(
+    pub async fn steer(
         &mut self,
         lane: usize,
         position: usize,
-        vector: &SteeringVector,
-        strength: Strength,
+        steerings: &[Steering],
     ) -> Result<bool> {
-        vector.check(&self.model.config)?;
-        strength.check(self.model.config.n_layers)?;
+        for Steering { vector, strength } in steerings {
+            vector.check(&self.model.config)?;
+            strength.check(self.model.config.n_layers)?;
+        }
         self.check_cached(lane, position)?;
-        let Some(delta) = apply::delta(vector, strength) else {
+        let slot = if apply::needs_slot(steerings) {
+            Some(self.backend.read_slot(lane, position).await?)
+        } else {
+            None
+        };
+        let delta = apply::delta(&self.model.config, steerings, position, slot.as_ref());
+        let Some(delta) = delta else {
             return Ok(false);
         };
         let steered = match self.lanes[lane].steered {

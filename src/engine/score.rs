@@ -4,6 +4,7 @@ use super::{Engine, PrefillProgress};
 use crate::observer::Observer;
 use crate::{Error, Result};
 use serde::Serialize;
+use std::ops::ControlFlow;
 
 /// Rows of logits that [`Engine::score`] holds at once, 200 KB each for SmolLM2's vocabulary.
 const SCORE_ROWS: usize = 64;
@@ -74,6 +75,43 @@ impl Engine {
             tokens: ids.len(),
             token_nll,
         })
+    }
+
+    /// How well the model, without steering, predicts an answer to a prompt: the mean negative
+    /// log-likelihood of the answer's tokens, in nats; 0 for an empty answer. Takes lane 0 for it;
+    /// what that holds of the prompt is not computed again.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for an empty prompt, [`Error::NotANumber`]; otherwise as
+    /// [`Engine::logits`].
+    pub async fn score_answer(&mut self, prompt: &[u32], answer: &[u32]) -> Result<f64> {
+        let Some((last, before)) = prompt.split_last() else {
+            return Err(Error::InvalidRequest("the prompt is empty".into()));
+        };
+        let Some((end, answered)) = answer.split_last() else {
+            return Ok(0.0);
+        };
+        self.check_token(*end)?;
+        let kept = self.keep_prefix(0, before)?;
+        self.prefill(&[(0, &before[kept..])], &mut |_| ControlFlow::Continue(()))
+            .await?;
+        let inputs = [&[*last], answered].concat();
+        let rows = self.rows(&[(0, &inputs)])?;
+        let mut targets = answer.iter();
+        let mut sum = 0.0;
+        for batch in rows.chunks(SCORE_ROWS.min(self.max_rows())) {
+            let logits = self.backend.logits(batch).await?;
+            self.remember(batch);
+            let rows = logits.chunks(self.model.config.vocab_size);
+            for (row, &target) in rows.zip(&mut targets) {
+                sum += negative_log_likelihood(row, target as usize);
+            }
+        }
+        let nll = sum / answer.len() as f64;
+        if !nll.is_finite() {
+            return Err(Error::NotANumber);
+        }
+        Ok(nll)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The state of one lane while it answers.
 
-use super::{LaneOutcome, StopReason};
+use super::{LaneOutcome, RepetitionGuard, StopReason};
 use crate::Result;
 use crate::model::{Model, TextStream, Tokenizer};
 
@@ -13,10 +13,11 @@ pub(super) struct LaneState {
     text: String,
     stream: TextStream,
     tokenizer: Tokenizer,
+    guard: Option<RepetitionGuard>,
 }
 
 impl LaneState {
-    pub fn new(model: &Model, sequence: Vec<u32>) -> Self {
+    pub fn new(model: &Model, sequence: Vec<u32>, stop_repeating: bool) -> Self {
         Self {
             stream: model.tokenizer.stream(),
             tokenizer: model.tokenizer.clone(),
@@ -25,6 +26,7 @@ impl LaneState {
             decode_ms: 0.0,
             tokens: Vec::new(),
             text: String::new(),
+            guard: stop_repeating.then(RepetitionGuard::default),
         }
     }
 
@@ -33,12 +35,18 @@ impl LaneState {
     pub fn push(&mut self, token: u32, max_tokens: usize, room: usize) -> Result<String> {
         self.tokens.push(token);
         let mut piece = self.stream.push(token)?;
+        let repeats = match &mut self.guard {
+            Some(guard) => guard.push(token, &piece),
+            None => false,
+        };
         self.stop = if self.tokenizer.end_tokens().contains(&token) {
             Some(StopReason::EndOfText)
         } else if self.tokens.len() >= max_tokens {
             Some(StopReason::MaxTokens)
         } else if room == 0 {
             Some(StopReason::ContextFull)
+        } else if repeats {
+            Some(StopReason::Repeating)
         } else {
             None
         };

@@ -7,7 +7,7 @@
 //!    lanes have in common is computed once, in lane 0, and copied; what lane 0 still holds of it
 //!    from an earlier request is not computed again. So another strength needs no prefill where all
 //!    lanes have one offset, and a token for each lane that has its own.
-//! 2. In a steered lane, the vector is added to the last cached position.
+//! 2. In a steered lane, the vectors are added to the last cached position.
 //! 3. The last token is the first decode input. All lanes that are not finished decode in one
 //!    batch per step, so the weights are read once for all of them. The lanes sample their own
 //!    tokens; a GPU is some steps ahead of what is read here.
@@ -16,9 +16,11 @@
 
 mod lanes;
 mod prefill;
+mod repetition;
 pub mod sampling;
 pub mod stop;
 
+pub use repetition::RepetitionGuard;
 pub use sampling::Sampling;
 pub use stop::StopReason;
 
@@ -26,11 +28,10 @@ use crate::backend::{CacheSize, LaneToken};
 use crate::engine::{DecodeRequest, Engine};
 use crate::model::{Message, Model};
 use crate::observer::Observer;
-use crate::steering::{SteeringVector, Strength};
+use crate::steering::Steering;
 use crate::{Error, Result};
 use lanes::LaneState;
 use serde::Serialize;
-use std::sync::Arc;
 use web_time::{Duration, Instant};
 
 /// One prompt and what to do with it in each lane.
@@ -43,6 +44,8 @@ pub struct Request {
     pub lanes: Vec<LaneRequest>,
     /// Tokens of an answer, the end token included; at least 1.
     pub max_tokens: usize,
+    /// Whether an answer that repeats itself ends there: see [`RepetitionGuard`].
+    pub stop_repeating: bool,
 }
 
 /// What to do with the prompt in one lane. The default is a plain, greedy answer.
@@ -50,19 +53,10 @@ pub struct Request {
 pub struct LaneRequest {
     /// Token ids that follow the prompt; may be empty.
     pub offset: Vec<u32>,
-    /// What to add to the cache, if anything.
-    pub steering: Option<Steering>,
+    /// What to add to the cache, if anything; all of it in one write.
+    pub steering: Vec<Steering>,
     /// How tokens are chosen.
     pub sampling: Sampling,
-}
-
-/// A vector and how strongly it is added.
-#[derive(Debug, Clone)]
-pub struct Steering {
-    /// The vector.
-    pub vector: Arc<SteeringVector>,
-    /// Its coefficients.
-    pub strength: Strength,
 }
 
 /// What happens during generation.
@@ -188,6 +182,10 @@ pub async fn generate(
         timings.decode_steps += 1;
         for LaneToken { lane: index, token } in tokens {
             let lane = &mut lanes[index];
+            if lane.stop.is_some() {
+                // It repeated itself; the device does not know and goes on with it.
+                continue;
+            }
             let room = engine.cache_size().capacity - engine.tokens(index).len();
             let text = lane.push(token, request.max_tokens, room)?;
             timings.decode_ms = ms(decode_start.elapsed());
@@ -212,6 +210,9 @@ pub async fn generate(
                     return Ok(cancelled(lanes, timings, observer).await);
                 }
             }
+        }
+        if lanes.iter().all(|lane| lane.stop.is_some()) {
+            return Ok(outcome(lanes, timings));
         }
     }
 }
@@ -242,15 +243,19 @@ impl Request {
                         capacity,
                     });
                 }
-                match (&lane.steering, sequence.len()) {
-                    (_, 0) => return Err(refuse("the prompt is empty")),
-                    (Some(_), 1) => {
+                match sequence.len() {
+                    0 => return Err(refuse("the prompt is empty")),
+                    1 if !lane.steering.is_empty() => {
                         return Err(refuse("a prompt of one token has no position to steer"));
                     }
                     _ => {}
                 }
                 lane.sampling.check()?;
-                Ok(LaneState::new(engine.model(), sequence))
+                Ok(LaneState::new(
+                    engine.model(),
+                    sequence,
+                    self.stop_repeating,
+                ))
             })
             .collect()
     }
@@ -277,9 +282,9 @@ async fn steer(engine: &mut Engine, request: &Request, lanes: &[LaneState]) -> R
     let start = Instant::now();
     let mut written = false;
     for (index, (lane, state)) in request.lanes.iter().zip(lanes).enumerate() {
-        if let Some(Steering { vector, strength }) = &lane.steering {
+        if !lane.steering.is_empty() {
             let last_cached = state.sequence.len() - 2;
-            written |= engine.steer(index, last_cached, vector, *strength)?;
+            written |= engine.steer(index, last_cached, &lane.steering).await?;
         }
     }
     if !written {

@@ -1,9 +1,9 @@
 //! When a lane stops.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a lane's answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// The model wrote its end token.
@@ -12,6 +12,8 @@ pub enum StopReason {
     MaxTokens,
     /// The lane's cache is full.
     ContextFull,
+    /// It repeats itself, and the request said to stop there.
+    Repeating,
     /// The observer asked for a stop.
     Cancelled,
 }

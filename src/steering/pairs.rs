@@ -1,6 +1,7 @@
 //! Contrastive pairs: the text from which a vector is made.
 
-use crate::{Error, Result};
+use crate::{Error, Result, lines};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// Two prompts that differ only in how their few-shot answers are written. Both are already in the
@@ -19,23 +20,17 @@ pub struct ContrastivePair {
 /// # Errors
 /// [`Error::Pairs`] with the line and column of what cannot be read, or where there is no pair.
 pub fn parse(text: &str) -> Result<Vec<ContrastivePair>> {
-    let text = text.trim_start_matches('\u{feff}');
+    parse_list(text, "pair")
+}
+
+/// Reads a JSON list, or JSON lines, of anything that vectors are made from; `what` is one of them.
+pub(super) fn parse_list<T: DeserializeOwned>(text: &str, what: &str) -> Result<Vec<T>> {
     let bad = |reason: String| Error::Pairs { reason };
-    let pairs: Vec<ContrastivePair> = if text.trim_start().starts_with('[') {
-        serde_json::from_str(text).map_err(|e| bad(e.to_string()))?
-    } else {
-        text.lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-            .map(|(i, line)| {
-                serde_json::from_str(line).map_err(|e| bad(format!("line {}: {e}", i + 1)))
-            })
-            .collect::<Result<_>>()?
-    };
-    if pairs.is_empty() {
-        return Err(bad("there is no pair in the file".into()));
+    let list = lines::parse(text).map_err(bad)?;
+    if list.is_empty() {
+        return Err(bad(format!("there is no {what} in the file")));
     }
-    Ok(pairs)
+    Ok(list)
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
-//! How strongly, and from which layer on, a vector is added.
+//! How strongly, and in which layers, a vector is added.
 
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// The coefficients of one write to the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Strength {
     /// `c_v`: factor of the vector's values.
     pub values: f32,
@@ -12,6 +13,24 @@ pub struct Strength {
     pub keys: f32,
     /// First layer, counted from 0, that is written to; the layers below stay as they are.
     pub first_layer: usize,
+    /// Last layer that is written to; all from the first one on where `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_layer: Option<usize>,
+    /// What the factors multiply.
+    #[serde(default)]
+    pub unit: StrengthUnit,
+}
+
+/// What the factors of a [`Strength`] multiply.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StrengthUnit {
+    /// The vector as it is: the coefficient of the paper.
+    #[default]
+    Vector,
+    /// In each layer, the vector at the length that the steered slot has there: 1 adds as much as
+    /// there is. It means the same for vectors and models of any size.
+    Slot,
 }
 
 impl Default for Strength {
@@ -23,6 +42,8 @@ impl Default for Strength {
             values: 6.0,
             keys: 0.0,
             first_layer: 1,
+            last_layer: None,
+            unit: StrengthUnit::Vector,
         }
     }
 }
@@ -34,7 +55,12 @@ impl Strength {
         self.values == 0.0 && self.keys == 0.0
     }
 
-    /// Refuses coefficients that are not numbers, and a first layer that the model does not have.
+    /// Whether a layer is written to.
+    pub fn includes(&self, layer: usize) -> bool {
+        layer >= self.first_layer && self.last_layer.is_none_or(|last| layer <= last)
+    }
+
+    /// Refuses coefficients that are not numbers, and layers that the model does not have.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`].
@@ -45,13 +71,21 @@ impl Strength {
                 self.values, self.keys
             )));
         }
+        let top = n_layers.saturating_sub(1);
         if self.first_layer >= n_layers {
             return Err(Error::InvalidRequest(format!(
-                "steering cannot start at layer {}: the model has the layers 0 to {}",
+                "steering cannot start at layer {}: the model has the layers 0 to {top}",
                 self.first_layer,
-                n_layers.saturating_sub(1)
             )));
         }
-        Ok(())
+        match self.last_layer {
+            Some(last) if last < self.first_layer || last >= n_layers => {
+                Err(Error::InvalidRequest(format!(
+                    "steering cannot go from layer {} to layer {last}: the model has the layers 0 to {top}",
+                    self.first_layer,
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -142,7 +142,9 @@ fn sort_header(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steering::Strength;
+    use crate::steering::contrast::Selection;
+    use crate::steering::extract::{Average, Contrast, TokenPosition};
+    use crate::steering::{ExtractOptions, KeyFrame, Strength, StrengthUnit};
 
     fn vector() -> SteeringVector {
         SteeringVector {
@@ -155,10 +157,23 @@ mod tests {
                     values: 4.5,
                     keys: 0.25,
                     first_layer: 2,
+                    last_layer: Some(7),
+                    unit: StrengthUnit::Slot,
                 },
+                repetition_penalty: Some(1.1),
                 label: Some("think aloud".into()),
+                marker: Some("^Let's".into()),
+                style: Some("think-aloud".into()),
                 pairs: Some(10),
+                selection: Some(Selection::Similar),
                 seed: Some(u64::MAX),
+                extraction: ExtractOptions {
+                    token: TokenPosition::Index(-3),
+                    contrast: Contrast::Positive,
+                    average: Average::Clusters(2),
+                    heads: Some(12),
+                    key_frame: KeyFrame::Zero,
+                },
                 ..VectorMetadata::default()
             },
         }
@@ -235,6 +250,8 @@ mod tests {
         let keys = ("keys", Dtype::F32, shape, &zeros[..]);
         assert!(error(&file(&[good, keys], &[("format_version", "2")])).contains("format_version"));
         assert!(error(&file(&[good, keys], &[("operation", "replace")])).contains("replace"));
+        assert!(error(&file(&[good, keys], &[("site", "logits")])).contains("logits"));
+        assert!(error(&file(&[good, keys], &[("unit", "mile")])).contains("mile"));
         assert!(error(&file(&[good, keys], &[("first_layer", "-1")])).contains("first_layer"));
         assert!(error(&file(&[good, keys], &[("recommended_values", "inf")])).contains("finite"));
     }

@@ -9,9 +9,9 @@ use super::types::{
 };
 use crate::benchmark;
 use crate::engine::EngineOptions;
-use crate::generate::{LaneRequest, Request, Sampling, Steering, generate, prompt_ids};
+use crate::generate::{LaneRequest, Request, Sampling, generate, prompt_ids};
 use crate::model::Model;
-use crate::steering::SteeringVector;
+use crate::steering::{Steering, SteeringVector};
 use crate::{Engine, Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -118,7 +118,7 @@ impl WebEngine {
             vector.check(&engine.model().config)?;
         }
         let info = VectorInfo::of(&id, &vector);
-        self.vectors.borrow_mut().insert(id, Arc::new(vector));
+        self.keep_vector(id, vector);
         write(&info)
     }
 
@@ -135,14 +135,11 @@ impl WebEngine {
         on_event: Option<js_sys::Function>,
     ) -> WebResult<JsValue> {
         let request: GenerateRequest = read(request)?;
-        let Some(mut engine) = self.take()? else {
-            self.engine.replace(Holder::Empty);
-            return Err(WebError::NoModel);
+        let answer = async |engine: &mut Engine| {
+            let mut observer = self.observer(on_event.as_ref(), Duration::ZERO);
+            self.answer(engine, &request, &mut observer).await
         };
-        let mut observer = self.observer(on_event.as_ref(), Duration::ZERO);
-        let result = self.answer(&mut engine, &request, &mut observer).await;
-        self.engine.replace(Holder::Ready(engine));
-        write(&result?)
+        write(&self.with_engine(answer).await?)
     }
 
     /// Measures how fast this device runs a model of its own: the loaded one stays as it is.
@@ -199,7 +196,31 @@ impl WebEngine {
         Ok(engine)
     }
 
-    fn observer<'a>(
+    /// Works with the loaded model; nothing else can meanwhile.
+    pub(super) async fn with_engine<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Engine) -> WebResult<T>,
+    ) -> WebResult<T> {
+        let Some(mut engine) = self.take()? else {
+            self.engine.replace(Holder::Empty);
+            return Err(WebError::NoModel);
+        };
+        let result = work(&mut engine).await;
+        self.engine.replace(Holder::Ready(engine));
+        result
+    }
+
+    pub(super) fn keep_vector(&self, id: String, vector: SteeringVector) {
+        self.vectors.borrow_mut().insert(id, Arc::new(vector));
+    }
+
+    pub(super) fn vector(&self, id: &str) -> WebResult<Arc<SteeringVector>> {
+        let vectors = self.vectors.borrow();
+        let vector = vectors.get(id).cloned();
+        vector.ok_or_else(|| WebError::UnknownVector { id: id.into() })
+    }
+
+    pub(super) fn observer<'a>(
         &'a self,
         callback: Option<&'a js_sys::Function>,
         interval: Duration,
@@ -274,9 +295,23 @@ impl WebEngine {
                 .map(|lane| self.lane(engine.model(), lane, sampling))
                 .collect::<WebResult<_>>()?,
             max_tokens: request.max_tokens,
+            stop_repeating: request.stop_repeating,
         };
         let outcome = generate(engine, &request, observer).await?;
         Ok(GenerateResult::new(tokens, outcome))
+    }
+
+    pub(super) fn steering(&self, lane: &LaneOptions) -> WebResult<Vec<Steering>> {
+        lane.steering
+            .iter()
+            .map(|asked| {
+                let vector = self.vector(&asked.vector)?;
+                Ok(Steering {
+                    strength: asked.strength.unwrap_or(vector.metadata.recommended),
+                    vector,
+                })
+            })
+            .collect()
     }
 
     fn lane(
@@ -285,25 +320,8 @@ impl WebEngine {
         options: &LaneOptions,
         sampling: Sampling,
     ) -> WebResult<LaneRequest> {
-        let steering = match &options.steering {
-            None => None,
-            Some(steering) => {
-                let vectors = self.vectors.borrow();
-                let vector =
-                    vectors
-                        .get(&steering.vector)
-                        .ok_or_else(|| WebError::UnknownVector {
-                            id: steering.vector.clone(),
-                        })?;
-                Some(Steering {
-                    vector: vector.clone(),
-                    strength: steering
-                        .strength
-                        .map_or(vector.metadata.recommended, Into::into),
-                })
-            }
-        };
-        let offset = match (&options.offset, &steering) {
+        let steering = self.steering(options)?;
+        let offset = match (&options.offset, steering.first()) {
             (Some(text), _) => text,
             (None, Some(steering)) => &steering.vector.metadata.offset,
             (None, None) => "",
@@ -336,13 +354,13 @@ fn check_sha256(model: &Model, expected: &str, url: &str) -> Result<()> {
     })
 }
 
-fn read<T: DeserializeOwned>(value: JsValue) -> WebResult<T> {
+pub(super) fn read<T: DeserializeOwned>(value: JsValue) -> WebResult<T> {
     serde_wasm_bindgen::from_value(value).map_err(|error| WebError::BadArgument {
         reason: error.to_string(),
     })
 }
 
-fn write(value: &impl Serialize) -> WebResult<JsValue> {
+pub(super) fn write(value: &impl Serialize) -> WebResult<JsValue> {
     serde_wasm_bindgen::to_value(value).map_err(|error| WebError::BadArgument {
         reason: error.to_string(),
     })

@@ -12,6 +12,7 @@ pub mod error;
 pub mod fetch;
 mod progress;
 pub mod types;
+mod workshop;
 
 pub use engine::WebEngine;
 

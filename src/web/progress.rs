@@ -87,6 +87,20 @@ impl<'a> JsObserver<'a> {
         }
     }
 
+    /// Lets the event loop run, and says whether the work is to go on.
+    pub(super) async fn listen(&self) -> ControlFlow<()> {
+        self.event_loop.turn().await;
+        self.answer()
+    }
+
+    fn answer(&self) -> ControlFlow<()> {
+        if self.stop.get() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
     /// Whether an event that comes now is to be told.
     fn is_due(&mut self) -> bool {
         let now = Instant::now();
@@ -103,12 +117,8 @@ impl<E: Serialize + 'static> Observer<E> for JsObserver<'_> {
     async fn observe(&mut self, event: E) -> ControlFlow<()> {
         if self.is_due() {
             self.tell(&event);
-            self.event_loop.turn().await;
+            return self.listen().await;
         }
-        if self.stop.get() {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        self.answer()
     }
 }

@@ -65,6 +65,8 @@ export interface VectorInfo {
   recommended: StrengthValues;
   label?: string;
   description?: string;
+  /** The repetition penalty to start with. */
+  repetitionPenalty?: number;
   /** Number of contrastive pairs that it was made from. */
   pairs?: number;
 }
@@ -77,6 +79,10 @@ export interface StrengthValues {
   keys: number;
   /** First layer that is written to, counted from 0. */
   firstLayer: number;
+  /** Last layer that is written to; all from the first one on where it is missing. */
+  lastLayer?: number;
+  /** Whether 1 is the vector as it is, or the length of the steered slot, layer by layer. */
+  unit?: "vector" | "slot";
 }
 
 export interface ChatMessage {
@@ -94,13 +100,16 @@ export interface GenerateRequest {
   sampling?: SamplingOptions;
   /** Longest answer, in tokens. */
   maxTokens: number;
+  /** Whether an answer that repeats itself ends there. */
+  stopRepeating?: boolean;
 }
 
 /** How one lane answers. */
 export interface LaneOptions {
   /** Text whose tokens follow the prompt. A steered lane takes its vector's where it is missing. */
   offset?: string;
-  steering?: SteeringOptions;
+  /** All of it is added in one write. */
+  steering?: SteeringOptions[];
 }
 
 /** A loaded vector and how strongly it is added. */
@@ -128,7 +137,7 @@ export interface SamplingOptions {
 }
 
 /** Why an answer ended. */
-export type StopReason = "end_of_text" | "max_tokens" | "context_full" | "cancelled";
+export type StopReason = "end_of_text" | "max_tokens" | "context_full" | "repeating" | "cancelled";
 
 /** What happens during generation, in this order; tokens of the lanes alternate. */
 export type GenerateEvent =
@@ -246,4 +255,144 @@ export interface BenchmarkReport {
   stages: { stage: string; dispatches: number; us: number }[];
   leftOut: string[];
   seconds: number;
+}
+
+/** A question with its answer, and the way there in each style. */
+export interface ContrastItem {
+  question: string;
+  choices?: string[];
+  /** A letter where there are choices, otherwise what ends "The answer is". */
+  answer: string;
+  /** For each style's id, the reasoning that comes before the answer. */
+  reasoning: Record<string, string>;
+}
+
+/** Two prompts in the model's chat format that differ only in how their examples are answered. */
+export interface ContrastivePair {
+  positive: string;
+  negative: string;
+}
+
+/** How to make the vector of one style, and how to use it. */
+export interface Style {
+  id: string;
+  label: string;
+  description: string;
+  /** A regular expression that finds the style in an answer. */
+  marker: string;
+  /** Pairs to make of the items. */
+  pairs?: number;
+  /** Worked examples in each prompt. */
+  shots?: number;
+  /** How the examples of a question are chosen from the other items. */
+  selection?: "random" | "similar";
+  seed?: number;
+  extraction?: ExtractOptions;
+  /** Text that follows the prompt. */
+  offset: string;
+  recommended: StrengthValues;
+  repetitionPenalty: number;
+}
+
+/** How a vector is made of pairs; what is missing is as in the paper. */
+export interface ExtractOptions {
+  token?: "last" | "penultimate" | { index: number };
+  contrast?: "difference" | "positive";
+  average?: "mean" | { clusters: number };
+  /** Keeps so many heads. */
+  heads?: number;
+  keyFrame?: "cached" | "zero";
+}
+
+/** A vector to make: of items, or of pairs. */
+export interface ExtractRequest {
+  style: Style;
+  items?: ContrastItem[];
+  pairs?: ContrastivePair[];
+  /** The name of the set, for the vector's file. */
+  set: string;
+}
+
+export interface ExtractProgress {
+  /** Prompts that are done. */
+  done: number;
+  total: number;
+  /** The cosine of what the odd and the even pairs give so far. */
+  stability?: number;
+}
+
+export interface CalibrateProgress {
+  done: number;
+  total: number;
+}
+
+/** What was found for a vector. */
+export interface Calibration {
+  /** Missing where none of the strengths is good. */
+  strength?: StrengthValues;
+  trials: {
+    values: number;
+    /** Answers that show the style, repeat themselves, or are broken; and all. */
+    marked: number;
+    loops: number;
+    broken: number;
+    answers: number;
+    nll: number;
+  }[];
+}
+
+/** What to measure. */
+export interface EvaluateRequest {
+  /** JSON lines in the form of GSM8K or ARC. */
+  questions: string;
+  conditions: (LaneOptions & {
+    name: string;
+    /** What follows the question, in a paragraph of its own. */
+    appended?: string;
+  })[];
+  sampling?: SamplingOptions;
+  samples?: number;
+  maxTokens: number;
+  /** Answers from before, which are not made again. */
+  answers?: EvaluateAnswer[];
+}
+
+export interface EvaluateAnswer {
+  question: string;
+  condition: string;
+  sample: number;
+  text: string;
+  tokens: number;
+  stop_reason: StopReason;
+  ms_per_token: number;
+}
+
+export interface EvaluateProgress {
+  done: number;
+  total: number;
+  answer?: EvaluateAnswer;
+}
+
+/** A count with the 95 % interval of its share. */
+export interface Rate {
+  count: number;
+  of: number;
+  interval: [number, number];
+}
+
+export interface EvaluateResult {
+  answers: EvaluateAnswer[];
+  rows: {
+    style?: string;
+    condition: string;
+    choices: boolean;
+    marked?: Rate;
+    loops: Rate;
+    ended: Rate;
+    tokens: { mean: number; interval: [number, number] };
+    right?: Rate;
+    ms_per_token: { mean: number; interval: [number, number] };
+  }[];
+  /** The same as a table in Markdown. */
+  table: string;
 }

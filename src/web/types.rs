@@ -4,9 +4,11 @@
 use crate::backend::BackendKind;
 use crate::backend::choose::BackendChoice;
 use crate::engine::Engine;
+use crate::eval::Answer;
+use crate::eval::report::Row;
 use crate::generate::{self, Sampling, StopReason};
 use crate::model::Message;
-use crate::steering::{SteeringVector, Strength};
+use crate::steering::{ContrastItem, ContrastivePair, SteeringVector, Strength, Style};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
@@ -113,11 +115,13 @@ pub struct VectorInfo {
     /// Text that follows the prompt.
     pub offset: String,
     /// The strength to start with.
-    pub recommended: StrengthValues,
+    pub recommended: Strength,
     /// A short name for people.
     pub label: Option<String>,
     /// One line for people.
     pub description: Option<String>,
+    /// The repetition penalty to start with.
+    pub repetition_penalty: Option<f32>,
     /// Number of contrastive pairs that it was made from.
     pub pairs: Option<usize>,
 }
@@ -130,42 +134,11 @@ impl VectorInfo {
             id: id.into(),
             dims: vector.dims,
             offset: about.offset.clone(),
-            recommended: about.recommended.into(),
+            recommended: about.recommended,
             label: about.label.clone(),
             description: about.description.clone(),
+            repetition_penalty: about.repetition_penalty,
             pairs: about.pairs,
-        }
-    }
-}
-
-/// The coefficients of one write to the cache.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct StrengthValues {
-    /// `c_v`.
-    pub values: f32,
-    /// `c_k`.
-    pub keys: f32,
-    /// First layer that is written to.
-    pub first_layer: usize,
-}
-
-impl From<Strength> for StrengthValues {
-    fn from(s: Strength) -> Self {
-        Self {
-            values: s.values,
-            keys: s.keys,
-            first_layer: s.first_layer,
-        }
-    }
-}
-
-impl From<StrengthValues> for Strength {
-    fn from(s: StrengthValues) -> Self {
-        Self {
-            values: s.values,
-            keys: s.keys,
-            first_layer: s.first_layer,
         }
     }
 }
@@ -183,6 +156,9 @@ pub struct GenerateRequest {
     pub sampling: SamplingOptions,
     /// Longest answer, in tokens.
     pub max_tokens: usize,
+    /// Whether an answer that repeats itself ends there.
+    #[serde(default)]
+    pub stop_repeating: bool,
 }
 
 /// How one lane answers.
@@ -191,7 +167,8 @@ pub struct LaneOptions {
     /// Text whose tokens follow the prompt. A steered lane takes its vector's where there is none.
     pub offset: Option<String>,
     /// What is added to the cache, if anything.
-    pub steering: Option<SteeringOptions>,
+    #[serde(default)]
+    pub steering: Vec<SteeringOptions>,
 }
 
 /// A loaded vector and how strongly it is added.
@@ -200,7 +177,65 @@ pub struct SteeringOptions {
     /// Name of the vector.
     pub vector: String,
     /// Its coefficients; what the vector recommends where there are none.
-    pub strength: Option<StrengthValues>,
+    pub strength: Option<Strength>,
+}
+
+/// A vector to make.
+#[derive(Debug, Deserialize)]
+pub struct ExtractRequest {
+    /// What it is called, how it is made and how it is used.
+    pub style: Style,
+    /// A contrastive set whose items have a reasoning under the style's id.
+    #[serde(default)]
+    pub items: Vec<ContrastItem>,
+    /// Pairs of prompts in the model's chat format, instead of items.
+    #[serde(default)]
+    pub pairs: Vec<ContrastivePair>,
+    /// The name of the set, for the vector's file.
+    pub set: String,
+}
+
+/// What to measure.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EvaluateRequest {
+    /// JSON lines in the form of GSM8K or ARC.
+    pub questions: String,
+    /// How each question is asked.
+    pub conditions: Vec<EvaluateCondition>,
+    /// How tokens are chosen; a steered lane has its vector's repetition penalty where there is none.
+    #[serde(default)]
+    pub sampling: SamplingOptions,
+    /// Answers to each question under each condition.
+    pub samples: Option<usize>,
+    /// Longest answer, in tokens.
+    pub max_tokens: usize,
+    /// Answers from before, which are not made again.
+    #[serde(default)]
+    pub answers: Vec<Answer>,
+}
+
+/// One way to ask.
+#[derive(Debug, Deserialize)]
+pub struct EvaluateCondition {
+    /// What it is called in the results.
+    pub name: String,
+    /// What follows the question, in a paragraph of its own.
+    pub appended: Option<String>,
+    /// As in a [`GenerateRequest`]; the first vector's marker is looked for.
+    #[serde(flatten)]
+    pub lane: LaneOptions,
+}
+
+/// What was measured.
+#[derive(Debug, Serialize)]
+pub struct EvaluateResult {
+    /// Every answer.
+    pub answers: Vec<Answer>,
+    /// What they come to.
+    pub rows: Vec<Row>,
+    /// The same as a table in Markdown.
+    pub table: String,
 }
 
 /// How tokens are chosen; what is missing has no effect.

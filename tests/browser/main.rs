@@ -10,5 +10,6 @@ mod real_model;
 mod steering;
 mod support;
 mod web_engine;
+mod workshop;
 
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_dedicated_worker);

@@ -2,9 +2,9 @@
 
 use crate::support::{engine, gguf, tokens, vector};
 use cache_steering::backend::choose::BackendChoice;
-use cache_steering::generate::{LaneRequest, Request, Steering, generate};
+use cache_steering::generate::{LaneRequest, Request, generate};
 use cache_steering::model::weights::WeightFormat;
-use cache_steering::steering::Strength;
+use cache_steering::steering::{Steering, Strength};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use wasm_bindgen_test::wasm_bindgen_test;
@@ -15,16 +15,17 @@ async fn check(backend: BackendChoice) {
     let vector = Arc::new(vector(&engine.model().config));
     let lane = |strength: Option<Strength>| LaneRequest {
         offset: vec![13],
-        steering: strength.map(|strength| Steering {
+        steering: Vec::from_iter(strength.map(|strength| Steering {
             vector: vector.clone(),
             strength,
-        }),
+        })),
         ..LaneRequest::default()
     };
     let off = Strength {
         values: 0.0,
         keys: 0.0,
         first_layer: 0,
+        ..Strength::default()
     };
     let request = Request {
         prompt: tokens(30),
@@ -34,6 +35,7 @@ async fn check(backend: BackendChoice) {
             lane(Some(vector.metadata.recommended)),
         ],
         max_tokens: 6,
+        stop_repeating: false,
     };
     let observer = &mut |_| ControlFlow::Continue(());
     let outcome = generate(&mut engine, &request, observer)

@@ -55,7 +55,7 @@ pub fn vector(config: &ModelConfig) -> SteeringVector {
             recommended: Strength {
                 values: 1.0,
                 keys: 0.5,
-                first_layer: 1,
+                ..Strength::default()
             },
             label: Some("Wave".into()),
             ..VectorMetadata::default()

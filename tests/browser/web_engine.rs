@@ -11,7 +11,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_test::wasm_bindgen_test;
 
-fn json(text: &str) -> JsValue {
+pub fn json(text: &str) -> JsValue {
     JSON::parse(text).expect("valid JSON in the test")
 }
 
@@ -26,13 +26,13 @@ fn generate_request(vector: &str, max_tokens: usize) -> JsValue {
     json(&format!(
         r#"{{
             "messages": [{{"role": "user", "content": "Why is the sky blue?"}}],
-            "lanes": [{{"offset": "\n"}}, {{"steering": {{"vector": "{vector}"}}}}],
+            "lanes": [{{"offset": "\n"}}, {{"steering": [{{"vector": "{vector}"}}]}}],
             "maxTokens": {max_tokens}
         }}"#
     ))
 }
 
-fn get(object: &JsValue, path: &[&str]) -> JsValue {
+pub fn get(object: &JsValue, path: &[&str]) -> JsValue {
     path.iter().fold(object.clone(), |object, key| {
         Reflect::get(&object, &(*key).into()).expect("an object")
     })
@@ -42,7 +42,7 @@ fn name(error: WebError) -> String {
     get(&error.into(), &["name"]).as_string().expect("a name")
 }
 
-async fn loaded(backend: &str) -> WebEngine {
+pub async fn loaded(backend: &str) -> WebEngine {
     let engine = WebEngine::new().expect("an engine");
     let url = address(gguf(WeightFormat::Q8_0));
     engine
@@ -57,7 +57,7 @@ async fn loaded(backend: &str) -> WebEngine {
 }
 
 /// A callback that keeps what it is told, and what it kept.
-fn recorder(mut then: impl FnMut(&JsValue) + 'static) -> (Function, Rc<RefCell<Vec<JsValue>>>) {
+pub fn recorder(mut then: impl FnMut(&JsValue) + 'static) -> (Function, Rc<RefCell<Vec<JsValue>>>) {
     let events: Rc<RefCell<Vec<JsValue>>> = Rc::default();
     let kept = events.clone();
     let closure = Closure::<dyn FnMut(JsValue)>::new(move |event: JsValue| {

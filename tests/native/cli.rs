@@ -121,7 +121,7 @@ fn generate_prints_one_object() {
             .starts_with(report["text"].as_str().expect("a text"))
     );
     assert_eq!(report["stop_reason"], "max_tokens");
-    assert_eq!(report["steering"]["values"], 6.0);
+    assert_eq!(report["steering"][0]["values"], 6.0);
     assert_eq!(report["backend"]["kind"], "cpu");
     for timing in ["prefill_ms", "steering_ms", "decode_ms", "first_token_ms"] {
         assert!(
@@ -138,7 +138,7 @@ fn generate_streams_text() {
         &format!(r#"[{{"role": "user", "content": {QUESTION:?}}}]"#),
     );
     let report = generate(&["--messages", &messages]);
-    assert_eq!(report["steering"], Value::Null);
+    assert_eq!(report["steering"], Value::Array(Vec::new()));
     assert_eq!(report["timings"]["steering_ms"], 0.0);
     assert!(numbers(&report["offset_ids"]).is_empty());
     let output = run(&[
@@ -196,7 +196,7 @@ fn zero_strength_is_no_steering() {
         "-1.5",
     ]);
     assert!(numbers(&none["offset_ids"]).is_empty());
-    assert_eq!(none["steering"]["values"], -1.5);
+    assert_eq!(none["steering"][0]["values"], -1.5);
 }
 
 #[test]

@@ -4,11 +4,11 @@ use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::{CpuPrecision, Sampler};
 use cache_steering::engine::{DecodeRequest, EngineOptions};
 use cache_steering::generate::{
-    Event, LaneRequest, Outcome, Request, Sampling, Steering, StopReason, generate,
+    Event, LaneRequest, Outcome, Request, Sampling, StopReason, generate,
 };
 use cache_steering::model::weights::WeightFormat;
 use cache_steering::model::{ModelConfig, load, synthetic};
-use cache_steering::steering::{SteeringVector, Strength, VectorMetadata};
+use cache_steering::steering::{Steering, SteeringVector, Strength, VectorMetadata};
 use cache_steering::{Engine, Error};
 use pollster::block_on;
 use std::collections::BTreeMap;
@@ -188,7 +188,7 @@ fn other_work_ends_a_decoding() {
     assert_eq!(decode(&mut engine, &[request]), again);
 }
 
-fn steering(strength: f32) -> Option<Steering> {
+fn steering(strength: f32) -> Vec<Steering> {
     let config = config();
     let wave = |scale: f32| (0..config.slot_len()).map(move |i| scale * (i as f32).sin());
     let vector = SteeringVector {
@@ -200,24 +200,28 @@ fn steering(strength: f32) -> Option<Steering> {
     let strength = Strength {
         values: strength,
         keys: strength / 4.0,
-        first_layer: 1,
+        ..Strength::default()
     };
-    Some(Steering {
+    vec![Steering {
         vector: Arc::new(vector),
         strength,
-    })
+    }]
 }
 
 fn answer(engine: &mut Engine, strengths: &[f32]) -> Outcome {
     let lane = |&strength: &f32| LaneRequest {
         offset: vec![21],
-        steering: (strength != 0.0).then(|| steering(strength)).flatten(),
+        steering: match strength {
+            0.0 => Vec::new(),
+            strength => steering(strength),
+        },
         sampling: warm(8),
     };
     let request = Request {
         prompt: prompt(30),
         lanes: strengths.iter().map(lane).collect(),
         max_tokens: 12,
+        stop_repeating: false,
     };
     let observer = &mut |_| ControlFlow::Continue(());
     block_on(generate(engine, &request, observer)).expect("an answer")
@@ -255,6 +259,7 @@ fn a_stop_takes_effect_at_once() {
             prompt: prompt(30),
             lanes: vec![LaneRequest::default(); 2],
             max_tokens: 100,
+            stop_repeating: false,
         };
         let mut told = 0;
         let mut observer = |event: Event| {

@@ -11,4 +11,5 @@ mod faults;
 mod golden;
 mod kernels;
 mod loading;
+mod steering;
 mod vectors;

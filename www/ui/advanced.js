@@ -17,20 +17,22 @@ export function createAdvanced() {
   const repetitionPenalty = element('repetition-penalty', HTMLInputElement);
   const keyStrength = element('key-strength', HTMLInputElement);
   const firstLayer = element('first-layer', HTMLInputElement);
+  const stopRepeating = element('stop-repeating', HTMLInputElement);
   const details = element('advanced', HTMLDetailsElement);
 
   maxTokens.valueAsNumber = DEFAULT_MAX_TOKENS;
   // The likeliest token every time: then nothing but the vector makes a difference.
   temperature.valueAsNumber = 0;
   seed.valueAsNumber = 0;
-  repetitionPenalty.valueAsNumber = 1;
+  stopRepeating.checked = true;
 
   // A browser cannot point at a wrong value inside of a closed box.
   details.addEventListener('invalid', () => { details.open = true; }, true);
 
   return {
     /** Takes over what a preset recommends. @param {Preset} preset */
-    usePreset({ recommended }) {
+    usePreset({ recommended, repetitionPenalty: penalty }) {
+      repetitionPenalty.valueAsNumber = penalty;
       keyStrength.valueAsNumber = recommended.keys;
       firstLayer.valueAsNumber = recommended.firstLayer;
     },
@@ -48,6 +50,9 @@ export function createAdvanced() {
     },
     get firstLayer() {
       return firstLayer.valueAsNumber;
+    },
+    get stopRepeating() {
+      return stopRepeating.checked;
     },
     /** @returns {SamplingOptions} */
     get sampling() {

@@ -36,7 +36,9 @@ export function createPresets(presets, onChoose, onChange) {
     showStrength();
   }
 
-  for (const preset of presets) {
+  /** @param {Preset} preset */
+  function add(preset) {
+    remove(preset.id);
     const input = document.createElement('input');
     input.type = 'radio';
     input.name = 'preset';
@@ -50,10 +52,36 @@ export function createPresets(presets, onChoose, onChange) {
     label.append(input, name);
     list.append(label);
   }
+
+  /** @param {string} id */
+  const inputOf = (id) => /** @type {HTMLInputElement | null} */ (list.querySelector(`input[value="${CSS.escape(id)}"]`));
+
+  /** @param {string} id */
+  function remove(id) {
+    inputOf(id)?.closest('label')?.remove();
+  }
+
+  presets.forEach(add);
   slider.addEventListener('input', showStrength);
   choose(chosen);
 
   return {
+    /** Adds a preset, in place of one with the same id. */
+    add,
+
+    /** @param {Preset} preset one that is there */
+    choose(preset) {
+      const input = inputOf(preset.id);
+      if (input) input.checked = true;
+      choose(preset);
+    },
+
+    /** Takes a preset away; the first one is chosen instead. @param {Preset} preset */
+    remove(preset) {
+      remove(preset.id);
+      if (chosen.id === preset.id) this.choose(presets[0]);
+    },
+
     get chosen() {
       return chosen;
     },

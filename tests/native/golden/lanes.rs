@@ -3,10 +3,19 @@
 use super::{Golden, engine, golden, runs, vector};
 use cache_steering::engine::EngineOptions;
 use cache_steering::generate::{Event, LaneRequest, Request, StopReason, generate};
-use cache_steering::steering::{SteeringVector, Strength};
+use cache_steering::steering::{Steering, SteeringVector, Strength};
 use cache_steering::{Engine, Error};
 use pollster::block_on;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A vector at the default strength.
+fn steering(vector: Arc<SteeringVector>) -> Steering {
+    Steering {
+        vector,
+        strength: Strength::default(),
+    }
+}
 
 /// The logits of `steps` greedy steps of each lane, which all hold all of `sequence` but its last
 /// token.
@@ -41,6 +50,7 @@ pub fn zero_strength(options: EngineOptions) {
         values: 0.0,
         keys: 0.0,
         first_layer: 0,
+        ..Strength::default()
     };
     let mut engine = engine(options, 2, 128);
     let mut run = |strengths: [Option<Strength>; 2], lanes: &[usize]| {
@@ -49,7 +59,11 @@ pub fn zero_strength(options: EngineOptions) {
             block_on(engine.prefill(&[(lane, cached)], &mut |_| ControlFlow::Continue(())))
                 .expect("a prefill");
             if let Some(strength) = strengths[lane] {
-                let written = engine.steer(lane, cached.len() - 1, &vector, strength);
+                let steering = Steering {
+                    vector: vector.clone(),
+                    strength,
+                };
+                let written = block_on(engine.steer(lane, cached.len() - 1, &[steering]));
                 assert_eq!(written.expect("steering"), !strength.is_zero());
             }
         }
@@ -85,6 +99,7 @@ pub fn reuse(options: EngineOptions) {
             prompt: prompt.input_ids.clone(),
             lanes,
             max_tokens: 8,
+            stop_repeating: false,
         };
         block_on(generate(&mut engine, &request, &mut |_| {
             ControlFlow::Continue(())
@@ -119,6 +134,7 @@ pub fn stop(options: EngineOptions) {
         prompt: prompt.input_ids.clone(),
         lanes,
         max_tokens: 48,
+        stop_repeating: false,
     };
     let mut tokens = 0;
     let mut observer = |event| {
@@ -177,9 +193,7 @@ pub fn refusals(options: EngineOptions) {
         "nothing at position 0",
     );
     refused(
-        engine
-            .steer(0, 0, &vector("cot"), Strength::default())
-            .map(drop),
+        block_on(engine.steer(0, 0, &[steering(vector("cot"))])).map(drop),
         "position 0",
     );
     refused(
@@ -188,9 +202,7 @@ pub fn refusals(options: EngineOptions) {
     );
     let mut small = SteeringVector::clone(&vector("cot"));
     small.dims[0] = 32;
-    let error = engine
-        .steer(0, 0, &small, Strength::default())
-        .expect_err("a refusal");
+    let error = block_on(engine.steer(0, 0, &[steering(Arc::new(small))])).expect_err("a refusal");
     assert!(
         matches!(&error, Error::VectorMismatch { .. })
             && error.to_string().contains("32 layers")
@@ -201,6 +213,7 @@ pub fn refusals(options: EngineOptions) {
         prompt: vec![1; 8],
         lanes: vec![LaneRequest::default()],
         max_tokens: 4,
+        stop_repeating: false,
     };
     let outcome = block_on(generate(&mut engine, &request, &mut |_| {
         ControlFlow::Continue(())

@@ -9,11 +9,11 @@ use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::CpuPrecision;
 use cache_steering::backend::gpu::{GpuDevice, KernelChoices, ProductKernel, Reduction};
 use cache_steering::engine::EngineOptions;
-use cache_steering::generate::{LaneRequest, Request, Steering, StopReason, generate, prompt_ids};
+use cache_steering::generate::{LaneRequest, Request, StopReason, generate, prompt_ids};
 use cache_steering::model::Message;
 use cache_steering::model::load::FileSource;
 use cache_steering::steering::{
-    ContrastivePair, SteeringVector, Strength, VectorMetadata, extract,
+    ContrastivePair, ExtractOptions, Extractor, Steering, SteeringVector, Strength, VectorMetadata,
 };
 use pollster::block_on;
 use safetensors::SafeTensors;
@@ -130,10 +130,13 @@ fn runs(prompt: &Prompt, offset: u32) -> Vec<(&str, LaneRequest, &Answer)> {
             values: coefficient.parse().expect("a number"),
             ..Strength::default()
         };
-        let steering = (vector_name != "offset_only").then(|| Steering {
-            vector: vector(vector_name),
-            strength,
-        });
+        let steering = match vector_name {
+            "offset_only" => Vec::new(),
+            name => vec![Steering {
+                vector: vector(name),
+                strength,
+            }],
+        };
         let lane = LaneRequest {
             offset: vec![offset],
             steering,
@@ -156,6 +159,7 @@ fn check_answers(
         prompt: prompt.input_ids.clone(),
         lanes: runs.iter().map(|(_, lane, _)| lane.clone()).collect(),
         max_tokens,
+        stop_repeating: false,
     };
     let outcome = block_on(generate(engine, &request, &mut |_| {
         ControlFlow::Continue(())
@@ -284,9 +288,9 @@ fn extraction(options: EngineOptions) {
         );
     }
     let pairs: Vec<ContrastivePair> = golden.pairs.into_iter().map(|pair| pair.texts).collect();
-    let vector = block_on(extract(
-        &mut engine,
+    let vector = block_on(Extractor::new(&mut engine).extract(
         &pairs,
+        &ExtractOptions::default(),
         VectorMetadata::default(),
         &mut |_| ControlFlow::Continue(()),
     ))

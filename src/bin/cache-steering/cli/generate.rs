@@ -1,18 +1,19 @@
 //! `cache-steering generate`: a prompt to an answer.
 
 use super::model::ModelArgs;
+use super::sampling::SamplingArgs;
+use super::steering::SteeringArgs;
 use super::{files, print, print_json};
 use cache_steering::backend::BackendInfo;
 use cache_steering::generate::{
-    Event, LaneOutcome, LaneRequest, Request, Sampling, Steering, StopReason, Timings, generate,
+    Event, LaneOutcome, LaneRequest, Request, Sampling, StopReason, Timings, generate,
 };
 use cache_steering::model::Message;
-use cache_steering::steering::{SteeringVector, Strength};
+use cache_steering::steering::Strength;
 use cache_steering::{Engine, Error, Result};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -27,6 +28,9 @@ pub struct Args {
     /// Longest answer, in tokens
     #[arg(long, value_name = "N", default_value_t = 256)]
     max_tokens: usize,
+    /// Go on where an answer repeats itself, instead of stopping there
+    #[arg(long)]
+    keep_repeating: bool,
     /// Print one JSON object instead of the text
     #[arg(long)]
     json: bool,
@@ -43,77 +47,6 @@ struct PromptArgs {
     messages: Option<PathBuf>,
 }
 
-#[derive(clap::Args)]
-struct SteeringArgs {
-    /// Steer with this vector
-    #[arg(long, value_name = "F.safetensors")]
-    vectors: Option<PathBuf>,
-    /// Factor of the vector's values [default: what the file recommends]
-    #[arg(
-        long,
-        value_name = "C",
-        requires = "vectors",
-        allow_negative_numbers = true
-    )]
-    values: Option<f32>,
-    /// Factor of the vector's keys [default: what the file recommends]
-    #[arg(
-        long,
-        value_name = "C",
-        requires = "vectors",
-        allow_negative_numbers = true
-    )]
-    keys: Option<f32>,
-    /// First layer that is steered, counted from 0 [default: what the file recommends]
-    #[arg(long, value_name = "N", requires = "vectors")]
-    first_layer: Option<usize>,
-    /// Text that follows the prompt, \n for a newline [default: what the vector file recommends]
-    #[arg(long, value_name = "TEXT")]
-    offset: Option<String>,
-}
-
-#[derive(clap::Args)]
-struct SamplingArgs {
-    /// 0 takes the most likely token each time
-    #[arg(
-        long,
-        value_name = "T",
-        default_value_t = 0.0,
-        allow_negative_numbers = true
-    )]
-    temperature: f32,
-    /// Draw from the K most likely tokens; 0 for all
-    #[arg(long, value_name = "K", default_value_t = 0)]
-    top_k: usize,
-    /// Draw from the most likely tokens that reach this probability together
-    #[arg(
-        long,
-        value_name = "P",
-        default_value_t = 1.0,
-        allow_negative_numbers = true
-    )]
-    top_p: f32,
-    /// Draw from tokens at least this many times as likely as the most likely one
-    #[arg(
-        long,
-        value_name = "P",
-        default_value_t = 0.0,
-        allow_negative_numbers = true
-    )]
-    min_p: f32,
-    /// Make tokens that were there before less likely; 1 for no change
-    #[arg(
-        long,
-        value_name = "R",
-        default_value_t = 1.0,
-        allow_negative_numbers = true
-    )]
-    repetition_penalty: f32,
-    /// The same seed gives the same answer
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    seed: u32,
-}
-
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Report<'a> {
@@ -123,31 +56,22 @@ struct Report<'a> {
     answer: &'a LaneOutcome,
     timings: Timings,
     tokens_per_second: f64,
-    steering: Option<Strength>,
+    /// One for each vector.
+    steering: &'a [Strength],
+    sampling: Sampling,
     backend: &'a BackendInfo,
     backend_reason: &'a str,
 }
 
 pub async fn run(args: Args) -> Result<()> {
     let messages = args.prompt.messages()?;
-    let vector = args.steering.vector()?;
     let text = args.model.text().await?;
     let prompt = text.tokenizer.encode(&text.chat.render(&messages, true)?)?;
-    let offset = text
-        .tokenizer
-        .encode(&args.steering.offset(vector.as_deref()))?;
-    let sampling = args.sampling.sampling();
+    let steering = args.steering.steering(&text.config)?;
+    let offset = text.tokenizer.encode(&args.steering.offset(&steering))?;
+    let sampling = args.sampling.sampling(&steering);
     sampling.check()?;
-
-    let steering = vector.map(|vector| Steering {
-        strength: args.steering.strength(&vector),
-        vector,
-    });
-    if let Some(Steering { vector, strength }) = &steering {
-        vector.check(&text.config)?;
-        strength.check(text.config.n_layers)?;
-    }
-    let strength = steering.as_ref().map(|steering| steering.strength);
+    let strengths: Vec<Strength> = steering.iter().map(|s| s.strength).collect();
     let need = (prompt.len() + offset.len()).saturating_add(args.max_tokens);
     let mut engine = args.model.load(need).await?;
     let request = Request {
@@ -158,6 +82,7 @@ pub async fn run(args: Args) -> Result<()> {
             sampling,
         }],
         max_tokens: args.max_tokens,
+        stop_repeating: !args.keep_repeating,
     };
 
     let mut broken = Ok(());
@@ -186,7 +111,8 @@ pub async fn run(args: Args) -> Result<()> {
             answer,
             timings: outcome.timings,
             tokens_per_second: answer.tokens_per_second(),
-            steering: strength,
+            steering: &strengths,
+            sampling,
             backend: engine.backend_info(),
             backend_reason: engine.backend_reason(),
         });
@@ -201,6 +127,7 @@ fn summary(answer: &LaneOutcome, timings: &Timings, engine: &Engine) -> String {
         StopReason::EndOfText => "complete",
         StopReason::MaxTokens => "cut off at --max-tokens",
         StopReason::ContextFull => "cut off by the context",
+        StopReason::Repeating => "stopped where it repeats itself",
         StopReason::Cancelled => "stopped",
     };
     format!(
@@ -221,49 +148,6 @@ impl PromptArgs {
                 role: "user".into(),
                 content: self.prompt.clone().unwrap_or_default(),
             }]),
-        }
-    }
-}
-
-impl SteeringArgs {
-    fn vector(&self) -> Result<Option<Arc<SteeringVector>>> {
-        let Some(path) = &self.vectors else {
-            return Ok(None);
-        };
-        Ok(Some(Arc::new(SteeringVector::from_bytes(&files::read(
-            path,
-        )?)?)))
-    }
-
-    fn strength(&self, vector: &SteeringVector) -> Strength {
-        let recommended = vector.metadata.recommended;
-        Strength {
-            values: self.values.unwrap_or(recommended.values),
-            keys: self.keys.unwrap_or(recommended.keys),
-            first_layer: self.first_layer.unwrap_or(recommended.first_layer),
-        }
-    }
-
-    /// The text between prompt and answer: what was asked for, else what the vector needs.
-    fn offset(&self, vector: Option<&SteeringVector>) -> String {
-        match &self.offset {
-            Some(text) => text.replace("\\n", "\n"),
-            None => vector
-                .map(|v| v.metadata.offset.clone())
-                .unwrap_or_default(),
-        }
-    }
-}
-
-impl SamplingArgs {
-    fn sampling(&self) -> Sampling {
-        Sampling {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repetition_penalty,
-            seed: self.seed,
         }
     }
 }

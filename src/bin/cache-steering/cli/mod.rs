@@ -1,6 +1,8 @@
 //! Arguments in, text or JSON on standard output, everything else on standard error.
 
 mod bench;
+mod calibrate;
+mod eval;
 mod extract;
 mod files;
 mod generate;
@@ -8,7 +10,9 @@ mod inspect;
 mod kernels;
 mod model;
 mod progress;
+mod sampling;
 mod score;
+mod steering;
 mod tokenize;
 
 use cache_steering::{Error, Result};
@@ -31,6 +35,10 @@ enum Command {
     Generate(generate::Args),
     /// Make a steering vector from contrastive pairs
     Extract(extract::Args),
+    /// Find the strength of a vector
+    Calibrate(calibrate::Args),
+    /// Measure what steering does to answers
+    Eval(eval::Args),
     /// Measure how well the model predicts a text
     Score(score::Args),
     /// Show the tokens of a text
@@ -49,6 +57,8 @@ pub fn main() -> ExitCode {
         match Cli::parse().command {
             Command::Generate(args) => generate::run(args).await,
             Command::Extract(args) => extract::run(args).await,
+            Command::Calibrate(args) => calibrate::run(args).await,
+            Command::Eval(args) => eval::run(args).await,
             Command::Score(args) => score::run(args).await,
             Command::Tokenize(args) => tokenize::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,

@@ -58,9 +58,14 @@ impl ModelArgs {
 
     /// Loads the model with one lane of `capacity` positions, or as many as the model has.
     pub async fn load(&self, capacity: usize) -> Result<Engine> {
+        self.load_lanes(1, capacity).await
+    }
+
+    /// As [`ModelArgs::load`], with several lanes.
+    pub async fn load_lanes(&self, lanes: usize, capacity: usize) -> Result<Engine> {
         let options = EngineOptions {
             kernels: kernels::remembered(&self.model),
-            ..self.run.options(1, capacity.max(1))
+            ..self.run.options(lanes, capacity.max(1))
         };
         let bar = progress::bytes("loading the model");
         let mut observer = |LoadProgress { done, total }| {

@@ -1,0 +1,68 @@
+//! How a question is asked.
+
+use crate::generate::{LaneRequest, Sampling, prompt_ids};
+use crate::model::{Message, Model};
+use crate::steering::Steering;
+use crate::{Result, eval::Question};
+
+/// What asks a model to reason without any steering (Kojima et al. 2022, arXiv 2205.11916).
+pub const THINK_PROMPT: &str = "Let's think step by step.";
+
+/// One way to have questions answered.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// What it is called in the results.
+    pub name: String,
+    /// The style whose marker counts, where it is one style's condition.
+    pub style: Option<String>,
+    /// What follows the question, in a paragraph of its own; see [`THINK_PROMPT`].
+    pub appended: Option<String>,
+    /// Text that follows the prompt.
+    pub offset: String,
+    /// What is added to the cache.
+    pub steering: Vec<Steering>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+}
+
+impl Condition {
+    /// The question and nothing else.
+    pub fn plain(sampling: Sampling) -> Self {
+        Self {
+            name: "plain".into(),
+            style: None,
+            appended: None,
+            offset: String::new(),
+            steering: Vec::new(),
+            sampling,
+        }
+    }
+
+    /// The tokens of a question's prompt, with the generation prompt.
+    pub(super) fn prompt(&self, model: &Model, question: &Question) -> Result<Vec<u32>> {
+        let content = match &self.appended {
+            Some(appended) => format!("{}\n\n{appended}", question.text),
+            None => question.text.clone(),
+        };
+        let role = "user".into();
+        prompt_ids(model, &[Message { role, content }])
+    }
+
+    /// A lane that begins with `prompt`; the request itself has none, because prompts differ.
+    pub(super) fn lane(
+        &self,
+        model: &Model,
+        mut prompt: Vec<u32>,
+        sample: usize,
+    ) -> Result<LaneRequest> {
+        prompt.extend(model.tokenizer.encode(&self.offset)?);
+        Ok(LaneRequest {
+            offset: prompt,
+            steering: self.steering.clone(),
+            sampling: Sampling {
+                seed: self.sampling.seed.wrapping_add(sample as u32),
+                ..self.sampling
+            },
+        })
+    }
+}

@@ -1,0 +1,27 @@
+//! What shows that an answer has a style.
+
+use crate::{Error, Result};
+use regex::Regex;
+
+/// A regular expression that is looked for in answers.
+#[derive(Debug, Clone)]
+pub struct Marker(Regex);
+
+impl Marker {
+    /// Takes the pattern of a vector's metadata, or one of the user's.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for a pattern that is no regular expression.
+    pub fn new(pattern: &str) -> Result<Self> {
+        Regex::new(pattern).map(Self).map_err(|e| {
+            Error::InvalidRequest(format!(
+                "the marker {pattern:?} is not a regular expression: {e}"
+            ))
+        })
+    }
+
+    /// Whether an answer has the style.
+    pub fn is_in(&self, answer: &str) -> bool {
+        self.0.is_match(answer)
+    }
+}

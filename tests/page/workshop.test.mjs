@@ -1,0 +1,134 @@
+/** Vectors that are made in the browser: from a visitor's examples, and for a model without any. */
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { ask, modelReady, open, setLongestAnswer, settled, shown } from './steps.mjs';
+
+const QUESTION = 'Why does ice float on water?';
+/** How the examples that the page comes with begin. */
+const FAIRY_TALE = /^["“]?once upon a time\b/i;
+
+/** @param {import('playwright-core').Page} page */
+const idle = (page) => page.locator('#workshop[data-state="idle"]').waitFor();
+
+describe('a style of the visitor’s own', () => {
+  /** @type {Awaited<ReturnType<typeof open>>} */
+  let session;
+  before(async () => { session = await open('?backend=cpu'); });
+  after(() => session?.close());
+
+  test('needs a model, and says so', async () => {
+    const { page } = session;
+    await page.click('#workshop-make');
+    assert.match(await page.locator('#workshop-status').innerText(), /^Load the model first/);
+    await page.click('#model-button');
+    await modelReady(page);
+  });
+
+  test('examples typed into the page become a vector that shows their style', async () => {
+    const { page } = session;
+    await page.fill('#workshop-name', 'Sailor');
+    await page.click('#workshop-make');
+    await idle(page);
+    assert.match(await page.locator('#workshop-status').innerText(), /^Sailor is ready and chosen above\. Ask something\.$/);
+    assert.equal(await page.locator('.preset input:checked').inputValue(), 'own-sailor');
+    await setLongestAnswer(page, 24);
+    await ask(page, QUESTION);
+    await settled(page);
+    assert.match((await shown(page, 'steered')).text, FAIRY_TALE);
+    assert.doesNotMatch((await shown(page, 'plain')).text, FAIRY_TALE);
+    for (const width of [360, 1280]) {
+      for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+        await page.setViewportSize({ width, height: 800 });
+        await page.emulateMedia({ colorScheme });
+        await session.screenshot(`workshop-${width}-${colorScheme}`);
+      }
+    }
+    await page.setViewportSize({ width: 1280, height: 800 });
+  });
+
+  test('its strength can be found', async () => {
+    const { page } = session;
+    await page.getByRole('button', { name: 'Find its strength' }).click();
+    await idle(page);
+    const found = /^The lowest strength that shows the style is ([\d.]+)\.$/.exec(await page.locator('#workshop-status').innerText());
+    assert.ok(found, await page.locator('#workshop-status').innerText());
+    assert.equal(await page.locator('#strength').inputValue(), found[1]);
+  });
+
+  test('it can be stopped', async () => {
+    const { page } = session;
+    await page.fill('#workshop-name', 'Never');
+    await page.click('#workshop-make');
+    await page.locator('#workshop[data-state="busy"]').waitFor();
+    await page.click('#workshop-make');
+    await idle(page);
+    assert.equal(await page.locator('#workshop-status').innerText(), 'Stopped.');
+    assert.equal(await page.locator('.preset input[value="own-never"]').count(), 0);
+  });
+
+  test('it is there at the next visit, can be exported, deleted and imported', async () => {
+    const { page } = session;
+    await page.reload();
+    await page.click('#model-button');
+    await modelReady(page);
+    assert.equal(await page.locator('#workshop-own li').count(), 1);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Export' }).click(),
+    ]);
+    assert.equal(download.suggestedFilename(), 'Sailor.safetensors');
+    const exported = await readFile(await download.path());
+    await idle(page);
+
+    await page.getByRole('button', { name: 'Delete' }).click();
+    assert.equal(await page.locator('#workshop-own li').count(), 0);
+    assert.notEqual(await page.locator('.preset input:checked').inputValue(), 'own-sailor');
+
+    await page.setInputFiles('#workshop-file', { name: 'friend.safetensors', mimeType: '', buffer: exported });
+    await page.locator('#workshop-own li').waitFor();
+    assert.equal(await page.locator('#workshop-own li span').innerText(), 'Sailor');
+    const [again] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Export' }).click(),
+    ]);
+    assert.deepEqual(await readFile(await again.path()), exported);
+    assert.deepEqual(session.problems, []);
+  });
+
+  test('a file that is no vector is refused with words', async () => {
+    const { page } = session;
+    await page.setInputFiles('#workshop-file', { name: 'x.safetensors', mimeType: '', buffer: Buffer.from('no vector') });
+    await page.locator('#notice:not([hidden])').waitFor();
+    assert.equal(await page.locator('#notice-title').innerText(), 'The steering vector cannot be used');
+  });
+});
+
+test('a model without vectors gets them made on first use, and keeps them', async () => {
+  const session = await open('?backend=cpu', (page) =>
+    page.route('**/vectors/index.json', (route) => route.fulfill({ json: {} })));
+  const { page } = session;
+  /** @type {string[]} */
+  const fetched = [];
+  page.on('request', (request) => fetched.push(request.url()));
+  try {
+    for (const visit of ['first', 'second']) {
+      if (visit === 'second') await page.reload();
+      fetched.length = 0;
+      await page.locator('.preset', { hasText: 'Numbered steps' }).click();
+      await setLongestAnswer(page, 16);
+      await ask(page, QUESTION);
+      if (visit === 'first') {
+        await page.locator('#steered .answer', { hasText: /Making “Numbered steps” for this model, once: \d+ %/ }).waitFor();
+      }
+      await page.locator('#composer[data-state="asking"]').waitFor({ timeout: 300_000 });
+      assert.match((await shown(page, 'steered')).text, /^Step 1/);
+      const items = fetched.filter((url) => url.endsWith('contrastive.jsonl'));
+      assert.equal(items.length, visit === 'first' ? 1 : 0);
+    }
+    assert.deepEqual(fetched.filter((url) => url.endsWith('.safetensors')), []);
+  } finally {
+    await session.close();
+  }
+});

@@ -1,0 +1,168 @@
+/** A style of the visitor's own: a few examples in, a vector out. */
+
+import { texts } from '../texts.js';
+import { element, part } from './dom.js';
+
+/**
+ * @import { ContrastItem, Style } from '../pkg/cache_steering.js'
+ * @import { Preset } from '../protocol.js'
+ */
+
+/** Fewer would leave a prompt without an example. */
+const FEWEST = 3;
+/** More only take longer. */
+const MOST = 12;
+
+/**
+ * @typedef {object} Actions
+ * @property {(style: Style, items: ContrastItem[]) => void} onMake
+ * @property {() => void} onStop
+ * @property {(file: File) => void} onImport
+ * @property {(preset: Preset) => void} onExport
+ * @property {(preset: Preset) => void} onDelete
+ * @property {(preset: Preset) => void} onCalibrate
+ */
+
+/** @param {Actions} actions */
+export function createWorkshop(actions) {
+  const root = element('workshop', HTMLElement);
+  const form = element('workshop-form', HTMLFormElement);
+  const name = element('workshop-name', HTMLInputElement);
+  const list = element('workshop-examples', HTMLOListElement);
+  const template = element('workshop-example', HTMLTemplateElement);
+  const add = element('workshop-add', HTMLButtonElement);
+  const make = element('workshop-make', HTMLButtonElement);
+  const bar = element('workshop-progress', HTMLProgressElement);
+  const status = element('workshop-status', HTMLParagraphElement);
+  const file = element('workshop-file', HTMLInputElement);
+  const own = element('workshop-own', HTMLUListElement);
+  let busy = false;
+
+  /** @param {{ question?: string, reasoning?: string, answer?: string }} [example] */
+  function addExample({ question = '', reasoning = '', answer = '' } = {}) {
+    const row = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
+    const item = /** @type {HTMLLIElement} */ (row.firstElementChild);
+    for (const [field, value] of Object.entries({ question, reasoning, answer })) {
+      const input = /** @type {HTMLInputElement} */ (item.querySelector(`[name=${field}]`));
+      input.value = value;
+    }
+    part(item, 'button').addEventListener('click', () => {
+      item.remove();
+      showCount();
+    });
+    list.append(item);
+    showCount();
+  }
+
+  function showCount() {
+    const count = list.children.length;
+    add.disabled = count >= MOST;
+    for (const button of list.querySelectorAll('button')) button.disabled = count <= FEWEST;
+  }
+
+  /** What one example says. @param {Element} item @param {string} field */
+  const value = (item, field) => /** @type {HTMLInputElement} */ (item.querySelector(`[name=${field}]`)).value.trim();
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    if (busy) {
+      actions.onStop();
+      return;
+    }
+    const label = name.value.trim();
+    const id = `own-${label.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-')}`;
+    const rows = [...list.children].map((item) => ({
+      question: value(item, 'question'),
+      reasoning: value(item, 'reasoning'),
+      answer: value(item, 'answer').replace(/\.$/, ''),
+    }));
+    const items = rows.map(({ question, reasoning, answer }) => ({ question, answer, reasoning: { [id]: reasoning } }));
+    actions.onMake(
+      {
+        id,
+        label,
+        description: texts.workshop.description(rows.length),
+        marker: marker(rows.map(({ reasoning }) => reasoning)),
+        // Each example is the question once, with the others before it.
+        pairs: rows.length,
+        shots: Math.min(rows.length - 1, 4),
+        offset: '\n',
+        recommended: { values: 6, keys: 0, firstLayer: 1 },
+        repetitionPenalty: 1.1,
+      },
+      items,
+    );
+  });
+  add.addEventListener('click', () => addExample());
+  file.addEventListener('change', () => {
+    const [chosen] = file.files ?? [];
+    file.value = '';
+    if (chosen) actions.onImport(chosen);
+  });
+
+  /** @param {string} label @param {() => void} act */
+  function button(label, act) {
+    const made = document.createElement('button');
+    made.type = 'button';
+    made.className = 'button quiet';
+    made.textContent = label;
+    made.addEventListener('click', act);
+    return made;
+  }
+
+  for (const example of texts.workshop.examples) addExample(example);
+  make.textContent = texts.workshop.make;
+
+  return {
+    /** @param {boolean} now */
+    set busy(now) {
+      busy = now;
+      root.dataset.state = now ? 'busy' : 'idle';
+      make.textContent = now ? texts.stop : texts.workshop.make;
+      bar.value = 0;
+    },
+
+    /** @param {string} text */
+    set status(text) {
+      status.textContent = text;
+    },
+
+    /** @param {{ done: number, total: number, stability?: number }} progress */
+    progress({ done, total, stability }) {
+      bar.value = done / total;
+      status.textContent = texts.workshop.progress(done, total, stability);
+    },
+
+    /** The vectors that are kept here. @param {Preset[]} presets */
+    show(presets) {
+      own.replaceChildren(...presets.map((preset) => {
+        const item = document.createElement('li');
+        const label = document.createElement('span');
+        label.textContent = preset.label;
+        item.append(
+          label,
+          button(texts.workshop.calibrate, () => actions.onCalibrate(preset)),
+          button(texts.workshop.export, () => actions.onExport(preset)),
+          button(texts.workshop.delete, () => actions.onDelete(preset)),
+        );
+        return item;
+      }));
+    },
+  };
+}
+
+/**
+ * A pattern for how all of these begin: the words that they share, or else any of their first words.
+ * @param {string[]} reasonings
+ */
+function marker(reasonings) {
+  const words = reasonings.map((text) => text.split(/\s+/));
+  const shared = [];
+  for (const word of words[0] ?? []) {
+    if (shared.length === 2 || !words.every((other) => other[shared.length] === word)) break;
+    shared.push(word);
+  }
+  const beginnings = shared.length > 0 ? [shared.join(' ')] : [...new Set(words.map(([first]) => first))];
+  const escaped = beginnings.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  return `(?i)^\\W*(${escaped.join('|')})`;
+}
