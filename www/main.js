@@ -302,8 +302,9 @@ function start(model, presets) {
   const calibrate = (preset) => inWorkshop(texts.workshop.calibrating, async (client) => {
     await vector(preset);
     const questions = await fetchLines('vectors/questions/tuning.jsonl');
-    // Few, but of all kinds.
-    const some = questions.filter((_, i) => i % 8 === 0).map((question) => JSON.stringify(question));
+    // A few, and open ones: the examples of visitors have no choices.
+    const open = questions.filter(({ choices }) => !choices);
+    const some = open.filter((_, i) => i % 4 === 0).map((question) => JSON.stringify(question));
     const { strength } = await client.calibrate(preset.id, some.join('\n'), workshop.progress);
     if (!strength) return texts.workshop.notFound;
     await addOwn({ ...preset, recommended: strength });

@@ -131,10 +131,10 @@ export const texts = {
     deleted: (label) => `${label} is deleted.`,
     /** Shown until the visitor writes their own. */
     examples: [
-      { question: 'Why do we see lightning before we hear thunder?', reasoning: 'Once upon a time, light and sound ran a race across the sky. Light was so much faster that it had long arrived when sound came rumbling in.', answer: 'because light is faster than sound' },
-      { question: 'What do bees collect from flowers?', reasoning: 'Once upon a time, a little bee flew from flower to flower. In each of them she found a drop of something sweet, and she carried it home to make honey.', answer: 'nectar' },
-      { question: 'A ship has 3 masts with 4 sails each. How many sails are there?', reasoning: 'Once upon a time, a captain walked around his ship. He counted 4 sails on the first mast, 4 on the second and 4 on the third.', answer: '12' },
-      { question: 'Why does bread rise in the oven?', reasoning: 'Once upon a time, tiny yeasts lived in a ball of dough. They filled it with bubbles of gas, and in the warm oven the bubbles grew.', answer: 'because of gas from the yeast' },
+      { question: 'Why do we see lightning before we hear thunder?', reasoning: 'Imagine a race between light and sound across the sky. Light is so much faster that it arrives long before sound comes rumbling in.', answer: 'because light is faster than sound' },
+      { question: 'What do bees collect from flowers?', reasoning: 'Imagine you are a bee flying from flower to flower. In each of them you find a drop of something sweet, and you carry it home to make honey.', answer: 'nectar' },
+      { question: 'A ship has 3 masts with 4 sails each. How many sails are there?', reasoning: 'Imagine you are a captain walking around the ship. You count 4 sails on the first mast, 4 on the second and 4 on the third.', answer: '12' },
+      { question: 'Why does bread rise in the oven?', reasoning: 'Imagine a ball of dough full of tiny yeasts. They fill it with bubbles of gas, and in the warm oven the bubbles grow.', answer: 'because of gas from the yeast' },
     ],
   },
 
