@@ -223,6 +223,12 @@ fn kept(path: &Path) -> Result<Vec<Answer>> {
         return Ok(Vec::new());
     }
     let text = files::read_text(path)?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        // Or the next answer would go on in the broken line.
+        append_to(path)?
+            .write_all(b"\n")
+            .map_err(|source| files::io_error(path, source))?;
+    }
     let answers = text
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
