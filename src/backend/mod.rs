@@ -26,6 +26,7 @@ pub(crate) mod rope;
 use crate::Result;
 use crate::generate::Sampling;
 use crate::model::weights::{WeightMatrix, WeightName};
+use crate::steering::Activation;
 use async_trait::async_trait;
 use gpu::KernelChoices;
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ pub struct DecodeLane {
     pub seen: Vec<u32>,
     /// Most tokens to sample. The lane needs room for so many from the first input's position on.
     pub limit: usize,
+    /// What is added to the residual stream at every step, if anything.
+    pub activation: Option<Activation>,
 }
 
 /// A token that was sampled in a lane.
@@ -182,6 +185,13 @@ pub trait Backend {
     /// # Errors
     /// As [`Backend::forward`].
     async fn read_slot(&mut self, lane: usize, position: usize) -> Result<Slot>;
+
+    /// The residual stream of a row after `layer`: `[width]`. The row goes no further, so that the
+    /// cache holds it up to that layer only: the next row at this position has to replace it.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    async fn residual(&mut self, row: Row, layer: usize) -> Result<Vec<f32>>;
 
     /// Waits until the device has done all work that was given to it: for timings.
     ///

@@ -22,6 +22,7 @@ pub async fn steps(engine: &mut Engine, context: usize, lanes: usize, steps: usi
                 input: 1,
                 sampling: Sampling::default(),
                 limit: left,
+                activation: None,
             })
             .collect();
         engine.start_decode(&requests)?;

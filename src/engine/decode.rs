@@ -3,10 +3,11 @@
 use super::Engine;
 use crate::backend::{DecodeLane, LaneToken, Row};
 use crate::generate::Sampling;
+use crate::steering::Activation;
 use crate::{Error, Result};
 
 /// How one lane decodes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DecodeRequest {
     /// The lane; what it holds and the input are what the repetition penalty counts as seen.
     pub lane: usize,
@@ -16,6 +17,9 @@ pub struct DecodeRequest {
     pub sampling: Sampling,
     /// Most tokens to sample; fewer where the lane's cache is full before.
     pub limit: usize,
+    /// What is added to the residual stream at every step, the first input included; nothing where
+    /// it is all 0.
+    pub activation: Option<Activation>,
 }
 
 /// The next input of each lane that decodes.
@@ -31,7 +35,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] for a lane or token that does not exist, a lane named twice, more
-    /// lanes than one batch takes, or sampling parameters that make no sense;
+    /// lanes than one batch takes, or sampling parameters or an activation that make no sense;
     /// [`Error::ContextFull`] where a lane has no room for its input; or as
     /// [`Backend::forward`](crate::backend::Backend::forward).
     pub fn start_decode(&mut self, requests: &[DecodeRequest]) -> Result<()> {
@@ -50,6 +54,9 @@ impl Engine {
             .map(|(request, input)| (request.lane, &input[..]))
             .collect();
         let rows = self.rows(&parts)?;
+        for activation in requests.iter().filter_map(|r| r.activation.as_ref()) {
+            activation.check(&self.model.config)?;
+        }
         let lanes: Vec<DecodeLane> = requests
             .iter()
             .zip(rows)
@@ -75,6 +82,7 @@ impl Engine {
             sampling: request.sampling,
             seen,
             limit: request.limit.min(room),
+            activation: request.activation.clone().filter(|a| !a.is_zero()),
         }
     }
 

@@ -372,6 +372,25 @@ impl Engine {
         self.backend.read_slot(lane, position).await
     }
 
+    /// The residual stream after `layer`, `[width]`, if `token` came next in a lane. The lane stays as
+    /// it is.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for a lane, token or layer that does not exist,
+    /// [`Error::ContextFull`] where the lane has no room, or as [`Backend::forward`].
+    pub async fn residual(&mut self, lane: usize, token: u32, layer: usize) -> Result<Vec<f32>> {
+        let layers = self.model.config.n_layers;
+        if layer >= layers {
+            return Err(Error::InvalidRequest(format!(
+                "there is no layer {layer}: the model has {layers}, counted from 0"
+            )));
+        }
+        match self.rows(&[(lane, &[token])])?[..] {
+            [row] => self.backend.residual(row, layer).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Waits until the device has done all work that was given to it: for timings.
     ///
     /// # Errors

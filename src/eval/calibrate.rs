@@ -215,6 +215,7 @@ impl Run<'_> {
                 repetition_penalty: metadata.repetition_penalty.unwrap_or(1.0),
                 ..Sampling::default()
             },
+            ..LaneRequest::default()
         };
         let request = Request {
             prompt: prompt.to_vec(),

@@ -2,7 +2,7 @@
 
 use crate::generate::{LaneRequest, Sampling, prompt_ids};
 use crate::model::{Message, Model};
-use crate::steering::Steering;
+use crate::steering::{Activation, Steering};
 use crate::{Result, eval::Question};
 
 /// What asks a model to reason without any steering (Kojima et al. 2022, arXiv 2205.11916).
@@ -21,6 +21,8 @@ pub struct Condition {
     pub offset: String,
     /// What is added to the cache.
     pub steering: Vec<Steering>,
+    /// What is added to the residual stream at every step.
+    pub activation: Option<Activation>,
     /// How tokens are chosen.
     pub sampling: Sampling,
 }
@@ -34,6 +36,7 @@ impl Condition {
             appended: None,
             offset: String::new(),
             steering: Vec::new(),
+            activation: None,
             sampling,
         }
     }
@@ -59,6 +62,7 @@ impl Condition {
         Ok(LaneRequest {
             offset: prompt,
             steering: self.steering.clone(),
+            activation: self.activation.clone(),
             sampling: Sampling {
                 seed: self.sampling.seed.wrapping_add(sample as u32),
                 ..self.sampling

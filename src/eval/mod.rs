@@ -11,6 +11,7 @@ pub mod calibrate;
 pub mod condition;
 pub mod grade;
 pub mod marker;
+mod plot;
 pub mod question;
 pub mod report;
 mod run;

@@ -28,7 +28,7 @@ use crate::backend::{CacheSize, LaneToken};
 use crate::engine::{DecodeRequest, Engine};
 use crate::model::{Message, Model};
 use crate::observer::Observer;
-use crate::steering::Steering;
+use crate::steering::{Activation, Steering};
 use crate::{Error, Result};
 use lanes::LaneState;
 use serde::Serialize;
@@ -55,6 +55,9 @@ pub struct LaneRequest {
     pub offset: Vec<u32>,
     /// What to add to the cache, if anything; all of it in one write.
     pub steering: Vec<Steering>,
+    /// What to add to the residual stream at every step, from the last token of prompt and offset
+    /// on: what cache steering is compared with.
+    pub activation: Option<Activation>,
     /// How tokens are chosen.
     pub sampling: Sampling,
 }
@@ -271,6 +274,7 @@ impl Request {
                     input: *state.sequence.last()?,
                     sampling: self.lanes[lane].sampling,
                     limit: self.max_tokens,
+                    activation: self.lanes[lane].activation.clone(),
                 })
             })
             .collect()

@@ -87,8 +87,11 @@ pub struct ExtractProgress {
 /// that vectors which share prompts, as the styles of one set share their negative ones, compute
 /// them once; so is what two prompts have in common at their beginning.
 pub struct Extractor<'a> {
-    engine: &'a mut Engine,
+    pub(super) engine: &'a mut Engine,
+    /// By prompt and position.
     slots: HashMap<(Vec<u32>, usize), Slot>,
+    /// By prompt and layer.
+    pub(super) residuals: HashMap<(Vec<u32>, usize), Vec<f32>>,
 }
 
 impl<'a> Extractor<'a> {
@@ -97,6 +100,7 @@ impl<'a> Extractor<'a> {
         Self {
             engine,
             slots: HashMap::new(),
+            residuals: HashMap::new(),
         }
     }
 
@@ -116,23 +120,13 @@ impl<'a> Extractor<'a> {
         if pairs.is_empty() {
             return Err(bad("there is no pair".into()));
         }
-        let mut watch = Watch {
-            observer,
-            progress: ExtractProgress {
-                done: 0,
-                total: 2 * pairs.len(),
-                stability: None,
-            },
-        };
+        let mut watch = Watch::new(observer, pairs.len());
         let mut contrasts = Vec::with_capacity(pairs.len());
         for (i, pair) in pairs.iter().enumerate() {
             let contrast = self
                 .contrast(pair, options, &mut watch)
                 .await
-                .map_err(|error| match error {
-                    Error::InvalidRequest(reason) => bad(format!("pair {}: {reason}", i + 1)),
-                    other => other,
-                })?;
+                .map_err(|error| of_pair(i, error))?;
             contrasts.push(contrast);
             watch.progress.stability = stability(&contrasts);
         }
@@ -296,18 +290,37 @@ fn keep_longest(slot: &mut Slot, head_dim: usize, count: usize) {
     }
 }
 
-fn bad(reason: String) -> Error {
+pub(super) fn bad(reason: String) -> Error {
     Error::Pairs { reason }
 }
 
-/// Asks the observer of the extraction at each batch of a prefill.
-struct Watch<'a> {
-    observer: &'a mut dyn Observer<ExtractProgress>,
-    progress: ExtractProgress,
+/// Says which pair a prompt that makes no sense is in.
+pub(super) fn of_pair(index: usize, error: Error) -> Error {
+    match error {
+        Error::InvalidRequest(reason) => bad(format!("pair {}: {reason}", index + 1)),
+        other => other,
+    }
 }
 
-impl Watch<'_> {
-    async fn tell(&mut self) -> ControlFlow<()> {
+/// Asks the observer of the extraction at each batch of a prefill.
+pub(super) struct Watch<'a> {
+    observer: &'a mut dyn Observer<ExtractProgress>,
+    pub progress: ExtractProgress,
+}
+
+impl<'a> Watch<'a> {
+    pub fn new(observer: &'a mut dyn Observer<ExtractProgress>, pairs: usize) -> Self {
+        Self {
+            observer,
+            progress: ExtractProgress {
+                done: 0,
+                total: 2 * pairs,
+                stability: None,
+            },
+        }
+    }
+
+    pub async fn tell(&mut self) -> ControlFlow<()> {
         self.observer.observe(self.progress).await
     }
 }

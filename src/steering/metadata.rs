@@ -15,10 +15,11 @@
 //! | `extraction` | how, as JSON: [`ExtractOptions`] where they are not the default |
 //! | `made_by` | the program and version that made it |
 
-use super::contrast::Selection;
+use super::contrast::{self, ContrastItem, PairOptions, Selection};
 use super::vector::bad;
-use super::{ExtractOptions, Strength};
-use crate::Result;
+use super::{ContrastivePair, ExtractOptions, Strength};
+use crate::model::ChatTemplate;
+use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -123,6 +124,31 @@ impl Default for VectorMetadata {
 }
 
 impl VectorMetadata {
+    /// The pairs that the vector was made from, made anew of the contrastive set.
+    ///
+    /// # Errors
+    /// [`Error::Pairs`] where it was not made of a set; otherwise as [`contrast::pairs`].
+    pub fn contrastive_pairs(
+        &self,
+        items: &[ContrastItem],
+        chat: &ChatTemplate,
+    ) -> Result<Vec<ContrastivePair>> {
+        let (Some(style), Some(pairs), Some(shots)) = (&self.style, self.pairs, self.shots) else {
+            return Err(Error::Pairs {
+                reason: "the vector does not say of which style and pairs of a set it was made"
+                    .into(),
+            });
+        };
+        let defaults = PairOptions::default();
+        let options = PairOptions {
+            pairs,
+            shots,
+            selection: self.selection.unwrap_or(defaults.selection),
+            seed: self.seed.unwrap_or(defaults.seed),
+        };
+        contrast::pairs(items, style, &options, chat)
+    }
+
     /// Metadata from the strings of a file; what is missing gets its default.
     pub(super) fn from_entries(entries: &BTreeMap<String, String>) -> Result<Self> {
         for (key, expected) in [("format_version", FORMAT_VERSION), ("operation", OPERATION)] {

@@ -10,6 +10,7 @@
 //! The method is *KV Cache Steering for Inducing Reasoning in Small Language Models* (Belitsky et
 //! al. 2025, arXiv 2507.08799).
 
+mod activation;
 pub mod apply;
 mod cluster;
 pub mod contrast;
@@ -20,6 +21,7 @@ pub mod strength;
 pub mod style;
 pub mod vector;
 
+pub use activation::Activation;
 pub use apply::Steering;
 pub use contrast::ContrastItem;
 pub use extract::{ExtractOptions, ExtractProgress, Extractor};

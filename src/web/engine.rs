@@ -331,6 +331,7 @@ impl WebEngine {
             offset,
             steering,
             sampling,
+            ..LaneRequest::default()
         })
     }
 }

@@ -167,6 +167,7 @@ impl WebEngine {
                     .or(metadata.map(|m| m.offset.clone()))
                     .unwrap_or_default(),
                 steering,
+                activation: None,
                 sampling: Sampling::from(&sampling),
             });
         }

@@ -8,7 +8,7 @@ use cache_steering::generate::{
 };
 use cache_steering::model::weights::WeightFormat;
 use cache_steering::model::{ModelConfig, load, synthetic};
-use cache_steering::steering::{Steering, SteeringVector, Strength, VectorMetadata};
+use cache_steering::steering::{Activation, Steering, SteeringVector, Strength, VectorMetadata};
 use cache_steering::{Engine, Error};
 use pollster::block_on;
 use std::collections::BTreeMap;
@@ -73,7 +73,7 @@ fn decode(engine: &mut Engine, requests: &[DecodeRequest]) -> BTreeMap<usize, Ve
 }
 
 /// The same with logits that are read back at each step, sampled by the CPU.
-fn decode_by_hand(engine: &mut Engine, request: DecodeRequest) -> Vec<u32> {
+fn decode_by_hand(engine: &mut Engine, request: &DecodeRequest) -> Vec<u32> {
     let seen = [engine.tokens(request.lane), &[request.input]].concat();
     let mut sampler = Sampler::new(request.sampling, &seen, config().vocab_size).expect("sense");
     let mut tokens = vec![request.input];
@@ -101,9 +101,10 @@ fn the_device_samples_what_the_cpu_would_from_its_logits() {
                 input: 17,
                 sampling,
                 limit: 60,
+                activation: None,
             };
             prefill(&mut engine, 1, &prompt(9));
-            let expected = decode_by_hand(&mut engine, request);
+            let expected = decode_by_hand(&mut engine, &request);
             prefill(&mut engine, 1, &prompt(9));
             let tokens = decode(&mut engine, &[request]);
             assert_eq!(tokens[&1], expected, "{backend:?} {sampling:?}");
@@ -127,6 +128,7 @@ fn a_lane_in_a_batch_gives_the_tokens_it_gives_alone() {
                 input: 40 + lane as u32,
                 sampling: warm(lane as u32),
                 limit,
+                activation: None,
             })
             .collect();
         let fill = |engine: &mut Engine| {
@@ -138,7 +140,7 @@ fn a_lane_in_a_batch_gives_the_tokens_it_gives_alone() {
         let together = decode(&mut engine, &requests);
         for request in requests {
             fill(&mut engine);
-            let alone = decode(&mut engine, &[request]);
+            let alone = decode(&mut engine, std::slice::from_ref(&request));
             assert_eq!(together[&request.lane], alone[&request.lane], "{backend:?}");
             assert!(alone[&request.lane].len() <= request.limit);
         }
@@ -151,16 +153,17 @@ fn a_full_cache_ends_a_lane() {
         let mut engine = engine(backend);
         let capacity = engine.cache_size().capacity;
         prefill(&mut engine, 0, &prompt(capacity as u32 - 3));
-        let request = DecodeRequest {
+        let request = [DecodeRequest {
             lane: 0,
             input: 9,
             sampling: warm(5),
             limit: 100,
-        };
-        assert_eq!(decode(&mut engine, &[request])[&0].len(), 3);
+            activation: None,
+        }];
+        assert_eq!(decode(&mut engine, &request)[&0].len(), 3);
         assert_eq!(engine.tokens(0).len(), capacity);
         assert!(matches!(
-            engine.start_decode(&[request]),
+            engine.start_decode(&request),
             Err(Error::ContextFull { .. })
         ));
     }
@@ -170,22 +173,89 @@ fn a_full_cache_ends_a_lane() {
 fn other_work_ends_a_decoding() {
     let mut engine = engine(BackendChoice::Gpu);
     prefill(&mut engine, 0, &prompt(9));
-    let request = DecodeRequest {
+    let request = [DecodeRequest {
         lane: 0,
         input: 9,
         sampling: warm(5),
         limit: 100,
-    };
-    engine.start_decode(&[request]).expect("a start");
+        activation: None,
+    }];
+    engine.start_decode(&request).expect("a start");
     let first = block_on(engine.next_step()).expect("a step");
     assert_eq!(first.len(), 1);
     engine.truncate(0, 9).expect("a lane");
     assert_eq!(block_on(engine.next_step()).expect("no step"), []);
     // What ran ahead in the cache does not matter to what comes next.
-    let again = decode(&mut engine, &[request]);
+    let again = decode(&mut engine, &request);
     assert_eq!(again[&0][0], first[0].token);
     prefill(&mut engine, 0, &prompt(9));
-    assert_eq!(decode(&mut engine, &[request]), again);
+    assert_eq!(decode(&mut engine, &request), again);
+}
+
+/// Activation steering: each lane has its own vector at its own layer, or none, and the GPU does
+/// what the CPU does.
+#[test]
+fn activations_steer_their_own_lanes_on_every_backend() {
+    let config = config();
+    let at = |layer: usize, strength: f32| {
+        let direction: Vec<f32> = (0..config.width).map(|i| (i as f32).sin()).collect();
+        Some(Activation::new(layer, &direction, strength))
+    };
+    let request = |lane, activation| DecodeRequest {
+        lane,
+        input: 17,
+        sampling: Sampling::default(),
+        limit: 12,
+        activation,
+    };
+    let all = |activations: [Option<Activation>; 4], engine: &mut Engine| {
+        let requests: Vec<DecodeRequest> = (0..4)
+            .zip(activations)
+            .map(|(lane, activation)| {
+                prefill(engine, lane, &prompt(9));
+                request(lane, activation)
+            })
+            .collect();
+        decode(engine, &requests)
+    };
+    let last = config.n_layers - 1;
+    let mut on_each = Vec::new();
+    for backend in BACKENDS {
+        let mut engine = engine(backend);
+        let plain = all([None, None, None, None], &mut engine);
+        let steered = all(
+            [None, at(0, 2.0), at(last, 2.0), at(last, 0.0)],
+            &mut engine,
+        );
+        assert_eq!(steered[&0], plain[&0], "{backend:?}: a lane beside them");
+        assert_eq!(steered[&3], plain[&3], "{backend:?}: at 0");
+        assert_ne!(steered[&1], plain[&1], "{backend:?}: at the first layer");
+        assert_ne!(steered[&2], plain[&2], "{backend:?}: at the last layer");
+        assert_ne!(steered[&1], steered[&2], "{backend:?}: layers");
+        assert_eq!(all([None, None, None, None], &mut engine), plain);
+
+        prefill(&mut engine, 0, &prompt(9));
+        let residual = block_on(engine.residual(0, 17, last)).expect("a residual stream");
+        assert_eq!(engine.tokens(0), prompt(9));
+        let wrong = [
+            at(last + 1, 1.0),
+            Some(Activation::new(0, &[1.0], 1.0)),
+            at(0, f32::NAN),
+        ];
+        for activation in wrong {
+            let refused = engine.start_decode(&[request(0, activation)]);
+            assert!(matches!(refused, Err(Error::InvalidRequest(_))));
+        }
+        on_each.push((steered, residual));
+    }
+    let [(tokens, residual), (other_tokens, other_residual)] = &on_each[..] else {
+        panic!("two backends");
+    };
+    assert_eq!(tokens, other_tokens);
+    let largest = residual.iter().fold(0f32, |a, x| a.max(x.abs()));
+    for (a, b) in residual.iter().zip(other_residual) {
+        assert!((a - b).abs() < 1e-3 * largest, "{a} {b}");
+    }
 }
 
 fn steering(strength: f32) -> Vec<Steering> {
@@ -216,6 +286,7 @@ fn answer(engine: &mut Engine, strengths: &[f32]) -> Outcome {
             strength => steering(strength),
         },
         sampling: warm(8),
+        ..LaneRequest::default()
     };
     let request = Request {
         prompt: prompt(30),

@@ -1,8 +1,10 @@
 //! Decoding on the CPU: a forward pass and a sampled token for each lane, step by step.
 
+use super::head;
 use super::{CpuBackend, Sampler};
 use crate::Result;
-use crate::backend::{Backend, DecodeLane, LaneToken, Row};
+use crate::backend::{DecodeLane, LaneToken, Row};
+use crate::steering::Activation;
 
 /// The lanes that have no answer yet.
 #[derive(Default)]
@@ -16,6 +18,7 @@ struct DecodingLane {
     row: Row,
     sampler: Sampler,
     left: usize,
+    activation: Option<Activation>,
 }
 
 impl CpuBackend {
@@ -28,6 +31,7 @@ impl CpuBackend {
                     row: lane.row,
                     sampler: Sampler::new(lane.sampling, &lane.seen, self.config.vocab_size)?,
                     left: lane.limit,
+                    activation: lane.activation.clone(),
                 })
             })
             .collect::<Result<_>>()?;
@@ -39,11 +43,14 @@ impl CpuBackend {
     }
 
     pub(super) async fn step(&mut self) -> Result<Vec<LaneToken>> {
-        let rows: Vec<Row> = self.decoding.lanes.iter().map(|lane| lane.row).collect();
+        let lanes = &self.decoding.lanes;
+        let rows: Vec<Row> = lanes.iter().map(|lane| lane.row).collect();
+        let activations: Vec<_> = lanes.iter().map(|lane| lane.activation.clone()).collect();
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let logits = self.logits(&rows).await?;
+        let x = self.run(&rows, self.config.n_layers, &activations)?;
+        let logits = head::head(&self.config, &self.weights, &x)?;
         let Decoding { lanes, end } = &mut self.decoding;
         let mut tokens = Vec::with_capacity(rows.len());
         for (lane, logits) in lanes

@@ -5,6 +5,7 @@
 //! has no real GPU. One thread does all of it, except that candle's matrix product for long
 //! prompts takes as many as `RAYON_NUM_THREADS` says, or the processor has.
 
+mod add_to_residual;
 mod attention;
 mod builder;
 mod cache;
@@ -28,6 +29,7 @@ pub(super) use sample::{SAMPLE_THREADS, SamplingUnits};
 use super::{Backend, BackendInfo, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress};
 use crate::Result;
 use crate::model::ModelConfig;
+use crate::steering::Activation;
 use async_trait::async_trait;
 use cache::KvCache;
 use decode::Decoding;
@@ -67,16 +69,31 @@ pub(crate) struct CpuBackend {
 }
 
 impl CpuBackend {
-    /// Runs the rows through every layer and gives the residual stream: `[rows, width]`.
-    fn run(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
+    /// Runs the rows through the first `layers` layers and gives the residual stream:
+    /// `[rows, width]`. Rows that have an activation get it after its layer.
+    fn run(
+        &mut self,
+        rows: &[Row],
+        layers: usize,
+        activations: &[Option<Activation>],
+    ) -> Result<Vec<f32>> {
         let config = &self.config;
         let mut x = embed::embed(&self.weights.embedding, rows)?;
-        for (layer, cache) in self.weights.layers.iter().zip(&mut self.cache.layers) {
+        let caches = &mut self.cache.layers;
+        for (index, (layer, cache)) in self
+            .weights
+            .layers
+            .iter()
+            .zip(caches)
+            .enumerate()
+            .take(layers)
+        {
             let queries = qkv::qkv(config, layer, &self.rope, &x, rows, cache)?;
             let attended = attention::attention(config, queries, rows, cache);
             project::project(&layer.attention_output, &attended, &mut x)?;
             let hidden = gate_up::gate_up(config, layer, &x)?;
             project::project(&layer.down, &hidden, &mut x)?;
+            add_to_residual::add_to_residual(index, activations, &mut x);
         }
         Ok(x)
     }
@@ -93,11 +110,11 @@ impl Backend for CpuBackend {
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
-        self.run(rows).map(drop)
+        self.run(rows, self.config.n_layers, &[]).map(drop)
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let x = self.run(rows)?;
+        let x = self.run(rows, self.config.n_layers, &[])?;
         head::head(&self.config, &self.weights, &x)
     }
 
@@ -121,6 +138,10 @@ impl Backend for CpuBackend {
 
     async fn read_slot(&mut self, lane: usize, position: usize) -> Result<Slot> {
         Ok(self.cache.read_slot(lane, position))
+    }
+
+    async fn residual(&mut self, row: Row, layer: usize) -> Result<Vec<f32>> {
+        self.run(&[row], layer + 1, &[])
     }
 
     async fn finish(&mut self) -> Result<()> {

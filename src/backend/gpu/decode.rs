@@ -12,7 +12,7 @@
 //! How far ahead to submit is found by trying, see [`pace`](super::pace).
 
 use super::device::{GpuDevice, Readback};
-use super::forward::{ForwardPass, ROW_BYTES};
+use super::forward::{Addition, Extent, ForwardPass, ROW_BYTES};
 use super::pace::{MAX_BATCH_STEPS, Pace};
 use super::profile::Recorder;
 use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
@@ -20,9 +20,10 @@ use super::variants::Variant;
 use crate::backend::cpu::SamplingUnits;
 use crate::backend::{CacheSize, DecodeLane, LaneToken, Row};
 use crate::model::ModelConfig;
+use crate::steering::Activation;
 use crate::{Error, Result};
 use bytemuck::{Pod, Zeroable};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use web_time::{Duration, Instant};
 
 const WORD: usize = size_of::<u32>();
@@ -50,6 +51,7 @@ pub(super) struct Decoder {
     vocab_size: usize,
     /// Rows that decode together, at most.
     rows: usize,
+    lane_count: usize,
     lanes: wgpu::Buffer,
     seen: wgpu::Buffer,
     end: wgpu::Buffer,
@@ -60,6 +62,8 @@ pub(super) struct Decoder {
     sample: wgpu::BindGroup,
     /// Staging buffers that nothing is on its way to.
     staging: Vec<wgpu::Buffer>,
+    /// What is added to the residual stream in every step.
+    additions: Vec<Addition>,
     session: Session,
 }
 
@@ -126,6 +130,7 @@ impl Decoder {
         Ok(Self {
             vocab_size: config.vocab_size,
             rows,
+            lane_count: cache.lanes,
             lanes,
             seen,
             end,
@@ -134,6 +139,7 @@ impl Decoder {
             penalise,
             sample,
             staging: Vec::new(),
+            additions: Vec::new(),
             session: Session::new(Vec::new(), Vec::new(), Pace::default()),
         })
     }
@@ -142,7 +148,7 @@ impl Decoder {
     pub fn start(
         &mut self,
         device: &GpuDevice,
-        forward: &ForwardPass,
+        forward: &mut ForwardPass,
         lanes: &[DecodeLane],
         end: &[u32],
     ) -> Result<()> {
@@ -164,6 +170,7 @@ impl Decoder {
             lane.sampling.check()?;
             self.write_lane(device, lane);
         }
+        self.additions = self.additions(device, forward, &lanes)?;
         let rows: Vec<Row> = lanes.iter().map(|lane| lane.row).collect();
         forward.write_batch(device, &rows);
         let words = [&[end.len() as u32], end].concat();
@@ -183,6 +190,28 @@ impl Decoder {
         let pace = self.session.pace.clone().restarted();
         self.session = Session::new(lanes, end.to_vec(), pace);
         device.check()
+    }
+
+    /// What the lanes ask to be added, a buffer for each layer.
+    fn additions(
+        &self,
+        device: &GpuDevice,
+        forward: &mut ForwardPass,
+        lanes: &[&DecodeLane],
+    ) -> Result<Vec<Addition>> {
+        let mut layers: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
+        for lane in lanes {
+            if let Some(Activation { layer, delta }) = &lane.activation {
+                let all = self.lane_count * delta.len();
+                let deltas = layers.entry(*layer).or_insert_with(|| vec![0.0; all]);
+                let start = lane.row.lane as usize * delta.len();
+                deltas[start..start + delta.len()].copy_from_slice(delta);
+            }
+        }
+        layers
+            .iter()
+            .map(|(layer, deltas)| forward.addition(device, *layer, deltas))
+            .collect()
     }
 
     fn write_lane(&self, device: &GpuDevice, lane: &DecodeLane) {
@@ -248,7 +277,13 @@ impl Decoder {
         let furthest = self.session.lanes.iter().map(|lane| lane.position).max();
         for step in 1..=steps {
             let longest = furthest.unwrap_or(0) + step;
-            forward.record(&mut recorder, rows, longest, true);
+            forward.record(
+                &mut recorder,
+                rows,
+                longest,
+                Extent::Logits,
+                &self.additions,
+            );
             self.record_sampling(forward, &mut recorder, rows);
         }
         let staging = self

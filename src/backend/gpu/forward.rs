@@ -70,6 +70,24 @@ impl Step {
     }
 }
 
+/// Dispatches of a layer.
+const LAYER_STEPS: usize = 5;
+
+/// How far a pass goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Through so many layers.
+    Layers(usize),
+    /// Through all of them, to the logits.
+    Logits,
+}
+
+/// What is added to the residual stream after a layer: one vector for each lane.
+pub(super) struct Addition {
+    layer: usize,
+    bind_group: wgpu::BindGroup,
+}
+
 /// Most parts of all sequences of a batch that attention leaves for the next stage to merge.
 const MOST_SPLITS: usize = 32;
 
@@ -300,18 +318,52 @@ impl ForwardPass {
         (self.kernels.model.max_rows * ROW_BYTES) as u64
     }
 
+    /// Uploads what is to be added after `layer`, `[lane, width]`.
+    pub fn addition(
+        &mut self,
+        device: &GpuDevice,
+        layer: usize,
+        deltas: &[f32],
+    ) -> Result<Addition> {
+        let deltas = device.storage_with("activations", bytemuck::cast_slice(deltas))?;
+        let bound = [&self.batch, &deltas, &self.x].map(|b| b.as_entire_binding());
+        Ok(Addition {
+            layer,
+            bind_group: self.kernels.bind(Stage::AddToResidual, &bound),
+        })
+    }
+
     /// Records the pass over the first `rows` rows of the batch, of which none sees more than
-    /// `longest` positions, with the logits if asked for.
-    pub fn record(&mut self, recorder: &mut Recorder, rows: usize, longest: usize, logits: bool) {
+    /// `longest` positions.
+    pub fn record(
+        &mut self,
+        recorder: &mut Recorder,
+        rows: usize,
+        longest: usize,
+        extent: Extent,
+        additions: &[Addition],
+    ) {
         let splits = match self.choices.split_attention {
             true if can_merge(self.kernels.model.config.q_width()) => splits(rows, longest),
             _ => 1,
         };
-        for step in self.steps.iter().chain(logits.then_some(&self.head)) {
+        let (layers, head) = match extent {
+            Extent::Layers(layers) => (layers, None),
+            Extent::Logits => (self.layers(), Some(&self.head)),
+        };
+        let steps = self.steps.iter().take(1 + layers * LAYER_STEPS);
+        for (done, step) in (1..).zip(steps.chain(head)) {
             let variant = step.variant(&self.choices, rows, splits);
             let grid = [step.width, rows];
             self.kernels
                 .dispatch(recorder, variant, &step.bind_group, grid);
+            let after = |addition: &&Addition| done == 1 + (addition.layer + 1) * LAYER_STEPS;
+            for addition in additions.iter().filter(after) {
+                let variant = Variant::plain(Stage::AddToResidual);
+                let grid = [self.kernels.model.config.width / 4, rows];
+                self.kernels
+                    .dispatch(recorder, variant, &addition.bind_group, grid);
+            }
         }
     }
 
@@ -321,7 +373,7 @@ impl ForwardPass {
         for rows in [1, lanes] {
             for longest in [1, SPLIT_LENGTHS[0], SPLIT_LENGTHS[1]] {
                 // Recorded, and never submitted.
-                self.record(&mut device.record(), rows, longest, true);
+                self.record(&mut device.record(), rows, longest, Extent::Logits, &[]);
             }
         }
     }
@@ -383,13 +435,30 @@ impl ForwardPass {
     pub async fn read_logits(
         &self,
         device: &GpuDevice,
-        mut recorder: Recorder,
+        recorder: Recorder,
         rows: usize,
     ) -> Result<Vec<f32>> {
-        let bytes = (rows * self.vocab_size * size_of::<f32>()) as u64;
-        let staging = device.staging("logits, to read", bytes);
+        self.read(device, recorder, &self.logits, rows * self.vocab_size)
+            .await
+    }
+
+    /// Submits what was recorded, and reads the residual stream of the first row: `[width]`.
+    pub async fn read_residual(&self, device: &GpuDevice, recorder: Recorder) -> Result<Vec<f32>> {
+        let width = self.kernels.model.config.width;
+        self.read(device, recorder, &self.x, width).await
+    }
+
+    async fn read(
+        &self,
+        device: &GpuDevice,
+        mut recorder: Recorder,
+        buffer: &wgpu::Buffer,
+        len: usize,
+    ) -> Result<Vec<f32>> {
+        let bytes = (len * size_of::<f32>()) as u64;
+        let staging = device.staging("results, to read", bytes);
         let encoder = recorder.encoder();
-        encoder.copy_buffer_to_buffer(&self.logits, 0, &staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
         device
             .submit_and_read(recorder.finish(), staging, bytes)
             .read(device)

@@ -89,7 +89,7 @@ use async_trait::async_trait;
 use cache::GpuCache;
 use decode::Decoder;
 use device::Fence;
-use forward::ForwardPass;
+use forward::{Extent, ForwardPass};
 use profile::Recorder;
 use std::collections::VecDeque;
 
@@ -126,12 +126,12 @@ impl GpuBackend {
     }
 
     /// Records the forward pass over `rows`.
-    fn record(&mut self, rows: &[Row], logits: bool) -> Recorder {
+    fn record(&mut self, rows: &[Row], extent: Extent) -> Recorder {
         self.forward.write_batch(&self.device, rows);
         let longest = rows.iter().map(|row| row.position as usize + 1).max();
         let mut recorder = self.device.record();
         self.forward
-            .record(&mut recorder, rows.len(), longest.unwrap_or(0), logits);
+            .record(&mut recorder, rows.len(), longest.unwrap_or(0), extent, &[]);
         recorder
     }
 
@@ -162,7 +162,8 @@ impl Backend for GpuBackend {
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
-        let recorder = self.record(rows, false);
+        let all = Extent::Layers(self.forward.layers());
+        let recorder = self.record(rows, all);
         self.submitted
             .push_back(self.device.submit(recorder.finish()));
         if self.submitted.len() > BATCHES_AHEAD
@@ -174,14 +175,15 @@ impl Backend for GpuBackend {
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let recorder = self.record(rows, true);
+        let recorder = self.record(rows, Extent::Logits);
         self.forward
             .read_logits(&self.device, recorder, rows.len())
             .await
     }
 
     fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
-        self.decoder.start(&self.device, &self.forward, lanes, end)
+        self.decoder
+            .start(&self.device, &mut self.forward, lanes, end)
     }
 
     async fn next_step(&mut self) -> Result<Vec<LaneToken>> {
@@ -209,6 +211,11 @@ impl Backend for GpuBackend {
 
     async fn read_slot(&mut self, lane: usize, position: usize) -> Result<Slot> {
         self.cache.read_slot(&self.device, lane, position).await
+    }
+
+    async fn residual(&mut self, row: Row, layer: usize) -> Result<Vec<f32>> {
+        let recorder = self.record(&[row], Extent::Layers(layer + 1));
+        self.forward.read_residual(&self.device, recorder).await
     }
 
     async fn finish(&mut self) -> Result<()> {

@@ -88,6 +88,7 @@ async fn difference(
         sampling: Sampling::default(),
         seen: Vec::new(),
         limit: 1,
+        activation: None,
     };
     gpu.start_decode(&[lane], &[])?;
     let sampled = gpu.next_step().await?;

@@ -25,6 +25,7 @@ pub(super) enum Stage {
     Project,
     GateUp,
     Head,
+    AddToResidual,
     AddToSlot,
     CopySlots,
     Penalise,
@@ -43,13 +44,14 @@ use Binding::{Read, Uniform, Write};
 
 impl Stage {
     #[cfg(all(test, not(target_arch = "wasm32")))]
-    pub const ALL: [Stage; 10] = [
+    pub const ALL: [Stage; 11] = [
         Self::Embed,
         Self::Qkv,
         Self::Attention,
         Self::Project,
         Self::GateUp,
         Self::Head,
+        Self::AddToResidual,
         Self::AddToSlot,
         Self::CopySlots,
         Self::Penalise,
@@ -64,6 +66,7 @@ impl Stage {
             Self::Project => "project",
             Self::GateUp => "gate_up",
             Self::Head => "head",
+            Self::AddToResidual => "add_to_residual",
             Self::AddToSlot => "add_to_slot",
             Self::CopySlots => "copy_slots",
             Self::Penalise => "penalise",
@@ -84,6 +87,7 @@ impl Stage {
             Self::Attention => &[Uniform, Read, Read, Read, Write],
             Self::Project => &[Uniform, Read, Read, Read, Write],
             Self::GateUp | Self::Head => &[Uniform, Read, Read, Read, Read, Write],
+            Self::AddToResidual => &[Uniform, Read, Write],
             Self::AddToSlot => &[Uniform, Read, Read, Write, Write],
             Self::CopySlots => &[Uniform, Write, Write],
             Self::Penalise => &[Uniform, Read, Read, Write, Write],

@@ -190,6 +190,7 @@ impl Variant {
         };
         constant("MAX_ROWS", model.max_rows);
         constant("N_LAYERS", config.n_layers);
+        constant("WIDTH", config.width);
         constant("N_HEADS", config.n_heads);
         constant("N_KV_HEADS", config.n_kv_heads);
         constant("HEAD_DIM", config.head_dim);
@@ -280,6 +281,7 @@ impl Variant {
             Stage::Project => include_str!("../../../shaders/project.wgsl"),
             Stage::GateUp => include_str!("../../../shaders/gate_up.wgsl"),
             Stage::Head => include_str!("../../../shaders/head.wgsl"),
+            Stage::AddToResidual => include_str!("../../../shaders/add_to_residual.wgsl"),
             Stage::AddToSlot => include_str!("../../../shaders/add_to_slot.wgsl"),
             Stage::CopySlots => include_str!("../../../shaders/copy_slots.wgsl"),
             Stage::Penalise => include_str!("../../../shaders/penalise.wgsl"),

@@ -4,7 +4,7 @@
 
 use super::choices::KernelChoices;
 use super::device::GpuDevice;
-use super::forward::ForwardPass;
+use super::forward::{Extent, ForwardPass};
 use super::tune::agrees;
 use crate::backend::Row;
 use crate::{Error, Result};
@@ -67,7 +67,13 @@ async fn logits(
         let longest = rows.iter().map(|row| row.position as usize + 1).max();
         forward.write_batch(device, &rows);
         let mut recorder = device.record();
-        forward.record(&mut recorder, rows.len(), longest.unwrap_or(0), true);
+        forward.record(
+            &mut recorder,
+            rows.len(),
+            longest.unwrap_or(0),
+            Extent::Logits,
+            &[],
+        );
         logits.extend(forward.read_logits(device, recorder, rows.len()).await?);
     }
     Ok(logits)

@@ -74,6 +74,7 @@ fn lane(lane: u32, sampling: Sampling, seen: &[u32], limit: usize) -> DecodeLane
         sampling,
         seen: seen.to_vec(),
         limit,
+        activation: None,
     }
 }
 
@@ -124,7 +125,7 @@ fn agrees_with_the_cpu(vocab_size: usize, rounds: usize) {
             .collect();
         let (decoder, device) = (&mut backend.decoder, &backend.device);
         decoder
-            .start(device, &backend.forward, &lanes, &[])
+            .start(device, &mut backend.forward, &lanes, &[])
             .expect("a start");
         let mut samplers: Vec<Sampler> = settings
             .iter()
@@ -170,7 +171,7 @@ fn lanes_end_by_themselves() {
     ];
     let (decoder, device) = (&mut backend.decoder, &backend.device);
     decoder
-        .start(device, &backend.forward, &lanes, &[7])
+        .start(device, &mut backend.forward, &lanes, &[7])
         .expect("a start");
     // Row r wants token 10 + r, but the third row meets an end token at its second step.
     let logits = |wanted: [usize; 3]| {
@@ -193,7 +194,7 @@ fn logits_that_are_not_numbers_are_said_to_be() {
         let lanes = [lane(0, Sampling::default(), &[], 3)];
         let (decoder, device) = (&mut backend.decoder, &backend.device);
         decoder
-            .start(device, &backend.forward, &lanes, &[])
+            .start(device, &mut backend.forward, &lanes, &[])
             .expect("a start");
         let mut logits = vec![0.0; 320];
         logits[100] = wrong;

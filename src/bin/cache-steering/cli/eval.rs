@@ -1,16 +1,15 @@
-//! `cache-steering eval` and `sweep`: what steering does to answers, measured.
+//! `cache-steering eval`: what vectors do to answers, measured.
 
+use super::files;
+use super::measure::{MeasureArgs, extracting};
 use super::model::ModelArgs;
-use super::sampling::SamplingArgs;
 use super::steering::StrengthArgs;
-use super::{files, print, progress};
-use cache_steering::eval::{self, Answer, Condition, EvalProgress, Marker, Report, THINK_PROMPT};
-use cache_steering::steering::{Steering, SteeringVector};
-use cache_steering::{Error, Result};
+use cache_steering::eval::{Condition, Marker, THINK_PROMPT};
+use cache_steering::steering::{
+    Activation, ContrastivePair, Steering, SteeringVector, Strength, contrast,
+};
+use cache_steering::{Engine, Error, Result};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,9 +17,6 @@ use std::sync::Arc;
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Questions in the form of GSM8K or ARC, JSON lines; several times for several files
-    #[arg(long, value_name = "F.jsonl", required = true)]
-    questions: Vec<PathBuf>,
     /// A vector, with its marker, offset, strength and repetition penalty; several times for several
     #[arg(long, value_name = "F.safetensors", required = true)]
     vectors: Vec<PathBuf>,
@@ -34,112 +30,79 @@ pub struct Args {
     values: Vec<f32>,
     #[command(flatten)]
     strength: StrengthArgs,
+    #[command(flatten)]
+    activation: ActivationArgs,
     /// Conditions to leave out: plain, offset, prompt, steered, prompt+steered
     #[arg(long, value_name = "NAME,NAME,...", value_delimiter = ',')]
     without: Vec<String>,
     #[command(flatten)]
-    sampling: SamplingArgs,
-    /// Answers to each question under each condition; more than one makes sense above temperature 0
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    samples: usize,
-    /// Longest answer, in tokens
-    #[arg(long, value_name = "N", default_value_t = 160)]
-    max_tokens: usize,
-    /// Lanes that decode together
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    lanes: usize,
-    /// Keep the answers here as they come, and go on from those that are there
-    #[arg(long, value_name = "F.jsonl")]
-    answers: Option<PathBuf>,
-    /// Write the figures to this file as well
-    #[arg(long, value_name = "F.json")]
-    json: Option<PathBuf>,
+    measure: MeasureArgs,
 }
 
-/// A vector with what it is called.
+/// Activation steering, for comparison.
+#[derive(clap::Args)]
+struct ActivationArgs {
+    /// Compare with activation steering, from the same pairs of this set, made anew
+    #[arg(long, value_name = "F.jsonl")]
+    set: Option<PathBuf>,
+    /// Layers after which activations are added, counted from 0 [default: the middle one]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', requires = "set")]
+    activation_layers: Vec<usize>,
+    /// Factors of the activations
+    #[arg(
+        long,
+        value_name = "C,C,...",
+        value_delimiter = ',',
+        requires = "set",
+        default_values_t = [1.0],
+        allow_negative_numbers = true
+    )]
+    activation_strengths: Vec<f32>,
+}
+
+/// A vector with what it is called, and the pairs that it was made of where they are wanted.
 struct Named {
     style: String,
     vector: Arc<SteeringVector>,
+    pairs: Vec<ContrastivePair>,
 }
 
 pub async fn run(args: Args) -> Result<()> {
-    let mut questions = Vec::new();
-    for path in &args.questions {
-        questions.extend(eval::question::parse(&files::read_text(path)?)?);
-    }
+    let questions = args.measure.questions()?;
     let text = args.model.text().await?;
-    let vectors: Vec<Named> = args
+    let mut vectors: Vec<Named> = args
         .vectors
         .iter()
         .map(|path| named(path))
         .collect::<Result<_>>()?;
     let mut markers = BTreeMap::new();
-    for Named { style, vector } in &vectors {
+    for Named { style, vector, .. } in &vectors {
         vector.check(&text.config)?;
         if let Some(pattern) = &vector.metadata.marker {
             markers.insert(style.clone(), Marker::new(pattern)?);
         }
     }
-    let conditions = args.conditions(&vectors)?;
+    if let Some(path) = &args.activation.set {
+        let items = contrast::parse(&files::read_text(path)?)?;
+        for Named { vector, pairs, .. } in &mut vectors {
+            *pairs = vector.metadata.contrastive_pairs(&items, &text.chat)?;
+        }
+    }
+    let mut conditions = args.conditions(&vectors)?;
     for steering in conditions.iter().flat_map(|c| &c.steering) {
         steering.strength.check(text.config.n_layers)?;
     }
-
-    let mut longest = 0;
-    for question in &questions {
-        longest = longest.max(text.tokenizer.encode(&question.text)?.len());
+    let pairs: Vec<_> = vectors.iter().flat_map(|v| v.pairs.clone()).collect();
+    let mut engine = args
+        .measure
+        .load(&args.model, &text, &questions, &pairs)
+        .await?;
+    if args.activation.set.is_some() {
+        conditions.extend(args.activations(&mut engine, &vectors).await?);
     }
-    // Around the question come the chat format and what a condition appends.
-    let capacity = (longest + 128).saturating_add(args.max_tokens);
-    let mut engine = args.model.load_lanes(args.lanes, capacity).await?;
-
-    let (kept, mut file) = match &args.answers {
-        Some(path) => {
-            let kept = kept(path)?;
-            (kept, Some((path, append_to(path)?)))
-        }
-        None => (Vec::new(), None),
-    };
-    let bar = progress::steps("answers");
-    let mut failed = Ok(());
-    let mut observer = |EvalProgress {
-                            done,
-                            total,
-                            answer,
-                        }| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-        if let (Some(answer), Some((path, file))) = (answer, &mut file) {
-            failed = keep(&answer, file).map_err(|source| files::io_error(path, source));
-        }
-        match failed {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
-        }
-    };
-    let answers = eval::run(
-        &mut engine,
-        &questions,
-        &conditions,
-        args.samples,
-        args.max_tokens,
-        kept,
-        &mut observer,
-    )
-    .await;
-    failed?;
-    let answers = answers?;
-    bar.finish_and_clear();
-
-    let report = Report::new(&questions, &conditions, &markers, &answers);
-    if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&report)
-            .map_err(|e| Error::InvalidRequest(format!("the figures are no JSON: {e}")))?;
-        files::write(path, &json)?;
-    }
-    print(&report.table())?;
-    eprintln!("{}", engine.backend_reason());
-    Ok(())
+    args.measure
+        .run(&mut engine, &questions, &conditions, &markers)
+        .await
 }
 
 fn named(path: &Path) -> Result<Named> {
@@ -148,6 +111,7 @@ fn named(path: &Path) -> Result<Named> {
     Ok(Named {
         style: stem.unwrap_or_default().into_owned(),
         vector: Arc::new(vector),
+        pairs: Vec::new(),
     })
 }
 
@@ -161,7 +125,7 @@ impl Args {
             )));
         }
         let wants = |name: &str| !self.without.iter().any(|without| without == name);
-        let plain = Condition::plain(self.sampling.sampling(&[]));
+        let plain = Condition::plain(self.measure.sampling.sampling(&[]));
         let mut conditions = Vec::new();
         if wants("plain") {
             conditions.push(plain.clone());
@@ -182,22 +146,23 @@ impl Args {
                 ..plain.clone()
             });
         }
-        for Named { style, vector } in vectors {
+        for Named { style, vector, .. } in vectors {
             let recommended = [vector.metadata.recommended.values];
             let values = match self.values.is_empty() {
                 true => &recommended[..],
                 false => &self.values,
             };
             for &values in values {
+                let strength = self.strength.of(vector, Some(values));
                 let steering = vec![Steering {
-                    strength: self.strength.of(vector, Some(values)),
+                    strength,
                     vector: vector.clone(),
                 }];
                 let steered = Condition {
-                    name: format!("{style} at {values}"),
+                    name: steered_name(style, &strength),
                     style: Some(style.clone()),
                     offset: vector.metadata.offset.clone(),
-                    sampling: self.sampling.sampling(&steering),
+                    sampling: self.measure.sampling.sampling(&steering),
                     steering,
                     ..plain.clone()
                 };
@@ -215,33 +180,59 @@ impl Args {
         }
         Ok(conditions)
     }
-}
-
-/// The answers of an earlier run. A line that a broken run left half-written is dropped.
-fn kept(path: &Path) -> Result<Vec<Answer>> {
-    if !path.exists() {
-        return Ok(Vec::new());
+    /// The conditions in which directions of the residual stream are added at every step.
+    async fn activations(&self, engine: &mut Engine, vectors: &[Named]) -> Result<Vec<Condition>> {
+        let mut layers = self.activation.activation_layers.clone();
+        if layers.is_empty() {
+            layers.push(engine.model().config.n_layers / 2);
+        }
+        let directions = extracting(engine, async |extractor, observer| {
+            let mut directions = Vec::with_capacity(vectors.len());
+            for Named { pairs, .. } in vectors {
+                directions.push(extractor.directions(pairs, &layers, observer).await?);
+            }
+            Ok(directions)
+        })
+        .await?;
+        let mut conditions = Vec::new();
+        for (Named { style, vector, .. }, directions) in vectors.iter().zip(directions) {
+            let steering = [Steering {
+                vector: vector.clone(),
+                strength: vector.metadata.recommended,
+            }];
+            let sampling = self.measure.sampling.sampling(&steering);
+            for (&layer, direction) in layers.iter().zip(directions) {
+                for strength in &self.activation.activation_strengths {
+                    conditions.push(Condition {
+                        name: format!("activation, {style}, layer {layer} at {strength}"),
+                        style: Some(style.clone()),
+                        activation: Some(Activation::new(layer, &direction, *strength)),
+                        ..Condition::plain(sampling)
+                    });
+                }
+            }
+        }
+        Ok(conditions)
     }
-    let text = files::read_text(path)?;
-    if !text.is_empty() && !text.ends_with('\n') {
-        // Or the next answer would go on in the broken line.
-        append_to(path)?
-            .write_all(b"\n")
-            .map_err(|source| files::io_error(path, source))?;
+}
+
+/// A condition's name says all of its strength: answers that were kept are found by it.
+pub fn steered_name(style: &str, strength: &Strength) -> String {
+    let mut name = format!("{style} at {}", strength.values);
+    let usual = Strength {
+        values: strength.values,
+        ..Strength::default()
+    };
+    if strength.keys != usual.keys {
+        name.push_str(&format!(", keys {}", strength.keys));
     }
-    let answers = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    Ok(answers.collect())
-}
-
-fn append_to(path: &Path) -> Result<File> {
-    let open = OpenOptions::new().create(true).append(true).open(path);
-    open.map_err(|source| files::io_error(path, source))
-}
-
-fn keep(answer: &Answer, file: &mut File) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(answer)?;
-    line.push(b'\n');
-    file.write_all(&line)
+    match (strength.first_layer, strength.last_layer) {
+        (first, None) if first == usual.first_layer => {}
+        (first, None) => name.push_str(&format!(", from layer {first}")),
+        (first, Some(last)) => name.push_str(&format!(", layers {first} to {last}")),
+    }
+    if strength.unit != usual.unit {
+        name.push_str(" of the slot");
+    }
+    name
 }

@@ -80,6 +80,7 @@ pub async fn run(args: Args) -> Result<()> {
             offset,
             steering,
             sampling,
+            ..LaneRequest::default()
         }],
         max_tokens: args.max_tokens,
         stop_repeating: !args.keep_repeating,

@@ -8,11 +8,13 @@ mod files;
 mod generate;
 mod inspect;
 mod kernels;
+mod measure;
 mod model;
 mod progress;
 mod sampling;
 mod score;
 mod steering;
+mod sweep;
 mod tokenize;
 
 use cache_steering::{Error, Result};
@@ -39,6 +41,8 @@ enum Command {
     Calibrate(calibrate::Args),
     /// Measure what steering does to answers
     Eval(eval::Args),
+    /// Measure what strength, pairs, shots or layers do to the effect
+    Sweep(sweep::Args),
     /// Measure how well the model predicts a text
     Score(score::Args),
     /// Show the tokens of a text
@@ -59,6 +63,7 @@ pub fn main() -> ExitCode {
             Command::Extract(args) => extract::run(args).await,
             Command::Calibrate(args) => calibrate::run(args).await,
             Command::Eval(args) => eval::run(args).await,
+            Command::Sweep(args) => sweep::run(args).await,
             Command::Score(args) => score::run(args).await,
             Command::Tokenize(args) => tokenize::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,

@@ -1,5 +1,7 @@
 //! The command line: each subcommand of the built program, on the real model.
 
+mod measure;
+
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -93,7 +95,8 @@ fn numbers(value: &Value) -> Vec<u64> {
 
 #[test]
 fn generate_prints_one_object() {
-    let golden: Value = serde_json::from_str(include_str!("../golden/golden.json")).expect("JSON");
+    let golden: Value =
+        serde_json::from_str(include_str!("../../golden/golden.json")).expect("JSON");
     let prompt = &golden["prompts"][1];
     let question = prompt["messages"][0]["content"]
         .as_str()
