@@ -21,6 +21,8 @@ const kinds = {
   InvalidRequest: { title: notice.request },
   BadArgument: { title: notice.request },
   Busy: { title: notice.request },
+  Questions: { title: notice.questions },
+  Pairs: { title: notice.examples },
   VectorFile: { title: notice.vector },
   VectorMismatch: { title: notice.vector },
 };

@@ -12,6 +12,9 @@ export const megabytes = (bytes) => oneDigit.format(bytes / 1e6);
 /** @param {number} bytes */
 export const roundMegabytes = (bytes) => whole.format(Math.round(bytes / 1e6));
 
+/** A time to wait for. @param {number} seconds */
+export const duration = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
+
 /** @param {number} milliseconds */
 export function seconds(milliseconds) {
   return milliseconds < 10_000 ? `${(milliseconds / 1000).toFixed(2)} s` : `${Math.round(milliseconds / 1000)} s`;

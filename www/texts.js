@@ -138,6 +138,27 @@ export const texts = {
     ],
   },
 
+  evaluation: {
+    run: 'Measure',
+    loadFirst: 'Load the model first: it gives the answers.',
+    stopped: 'Stopped. The answers so far are kept: measure again to go on.',
+    /** @param {number} kept */
+    begun: (kept) => (kept > 0 ? `Going on from ${format.count(kept)} answers that are here already` : 'Asking the first question'),
+    /** @param {number} done @param {number} total */
+    preparing: (done, total) => `Reading examples: ${done} of ${total}`,
+    /** @param {number} done @param {number} total @param {number | undefined} secondsLeft */
+    progress: (done, total, secondsLeft) =>
+      `${format.count(done)} of ${format.count(total)} answers${secondsLeft === undefined ? '' : `, ${format.duration(secondsLeft)} left`}`,
+    /** @param {number} answers */
+    done: (answers) => `Done: ${format.count(answers)} answers. Bars are 95 % intervals; the fewer the questions, the wider.`,
+    plot: 'Shares of answers in style, in loops, and right, with their intervals: the figures of the table.',
+    columns: ['Condition', 'Questions', 'In style', 'Loops', 'Tokens', 'Right'],
+    withChoices: 'with choices',
+    withoutChoices: 'without',
+    /** @param {{ count: number, of: number } | undefined} rate */
+    rate: (rate) => (rate ? `${rate.count} of ${rate.of}` : ''),
+  },
+
   making: {
     /** @param {string} label @param {number} done @param {number} total */
     progress: (label, done, total) => `Making “${label}” for this model, once: ${Math.floor((100 * done) / total)} %`,
@@ -215,6 +236,8 @@ export const texts = {
     wrongNumbers: 'The device computes wrongly',
     modelFile: 'The model file cannot be used',
     vector: 'The steering vector cannot be used',
+    questions: 'These questions cannot be used',
+    examples: 'These examples cannot be used',
     tooLong: 'That is too long for the model’s memory',
     request: 'That cannot be done',
     other: 'Something went wrong',

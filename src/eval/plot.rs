@@ -12,7 +12,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const ROW: u32 = 26;
 const TOP: u32 = 56;
 const BOTTOM: u32 = 30;
-const PANEL: u32 = 220;
+const PANEL: u32 = 240;
 const FONT: (&str, u32) = ("sans-serif", 13);
 
 /// They keep apart on white and on black, and for those who do not tell red from green.
@@ -103,8 +103,8 @@ impl Report {
         let rows = names.len().max(1) as f64;
         let mut chart = ChartBuilder::on(area)
             .margin_top(TOP)
-            .margin_left(12)
-            .margin_right(12)
+            .margin_left(24)
+            .margin_right(24)
             .x_label_area_size(BOTTOM)
             .build_cartesian_2d(0.0..100.0, 0.0..rows)?;
         chart
@@ -172,7 +172,7 @@ mod tests {
             marked: Some(rate(9)),
             loops: rate(0),
             ended: rate(5),
-            tokens: mean.clone(),
+            tokens: mean,
             right,
             ms_per_token: mean,
         }

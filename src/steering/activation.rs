@@ -27,6 +27,12 @@ impl Activation {
         }
     }
 
+    /// The layer to start with: late ones alone were seen to change the style of SmolLM2's answers
+    /// (`vectors/README.md`).
+    pub fn usual_layer(n_layers: usize) -> usize {
+        n_layers * 7 / 8
+    }
+
     /// Whether it adds nothing. Such a run is bit-identical to one without it.
     pub(crate) fn is_zero(&self) -> bool {
         self.delta.iter().all(|x| *x == 0.0)

@@ -10,6 +10,7 @@ use super::cluster::largest_cluster;
 use super::{ContrastivePair, KeyFrame, SteeringVector, VectorMetadata, VectorModel};
 use crate::backend::{Slot, rope};
 use crate::engine::{Engine, PrefillProgress};
+use crate::model::Model;
 use crate::observer::Observer;
 use crate::{Error, Result};
 use async_trait::async_trait;
@@ -102,6 +103,11 @@ impl<'a> Extractor<'a> {
             slots: HashMap::new(),
             residuals: HashMap::new(),
         }
+    }
+
+    /// The model of the engine.
+    pub fn model(&self) -> &Model {
+        self.engine.model()
     }
 
     /// Makes a vector from pairs. `metadata` is what the caller knows of it; the model, the number

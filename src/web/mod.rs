@@ -9,6 +9,7 @@
 pub mod benchmark;
 pub mod engine;
 pub mod error;
+mod evaluate;
 pub mod fetch;
 mod progress;
 pub mod types;

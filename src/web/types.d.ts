@@ -349,12 +349,19 @@ export interface EvaluateRequest {
     name: string;
     /** What follows the question, in a paragraph of its own. */
     appended?: string;
+    /**
+     * Activation steering instead: the difference of the vector's pairs in the residual stream, after
+     * a layer (a late one where it is missing), added at every token.
+     */
+    activation?: { vector: string; layer?: number; strength: number };
   })[];
   sampling?: SamplingOptions;
   samples?: number;
   maxTokens: number;
   /** Answers from before, which are not made again. */
   answers?: EvaluateAnswer[];
+  /** The set from which the vectors were made, where activations are asked for. */
+  items?: ContrastItem[];
 }
 
 export interface EvaluateAnswer {
@@ -367,11 +374,11 @@ export interface EvaluateAnswer {
   ms_per_token: number;
 }
 
-export interface EvaluateProgress {
-  done: number;
-  total: number;
-  answer?: EvaluateAnswer;
-}
+export type EvaluateProgress =
+  /** Prompts of which activations are made come first. */
+  | { preparing: ExtractProgress }
+  /** So many answers are there; this is the latest. */
+  | { done: number; total: number; answer: EvaluateAnswer };
 
 /** A count with the 95 % interval of its share. */
 export interface Rate {
@@ -395,4 +402,6 @@ export interface EvaluateResult {
   }[];
   /** The same as a table in Markdown. */
   table: string;
+  /** The same as a picture, SVG, without a background. */
+  plot: string;
 }

@@ -8,7 +8,9 @@ use crate::eval::Answer;
 use crate::eval::report::Row;
 use crate::generate::{self, Sampling, StopReason};
 use crate::model::Message;
-use crate::steering::{ContrastItem, ContrastivePair, SteeringVector, Strength, Style};
+use crate::steering::{
+    ContrastItem, ContrastivePair, ExtractProgress, SteeringVector, Strength, Style,
+};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::prelude::*;
 
@@ -213,6 +215,9 @@ pub struct EvaluateRequest {
     /// Answers from before, which are not made again.
     #[serde(default)]
     pub answers: Vec<Answer>,
+    /// The contrastive set from which the vectors were made, where activations are asked for.
+    #[serde(default)]
+    pub items: Vec<ContrastItem>,
 }
 
 /// One way to ask.
@@ -225,6 +230,26 @@ pub struct EvaluateCondition {
     /// As in a [`GenerateRequest`]; the first vector's marker is looked for.
     #[serde(flatten)]
     pub lane: LaneOptions,
+    /// Activation steering instead.
+    pub activation: Option<ActivationOptions>,
+}
+
+/// A direction in the residual stream, of the same pairs as a vector.
+#[derive(Debug, Deserialize)]
+pub struct ActivationOptions {
+    /// Name of the vector.
+    pub vector: String,
+    /// The layer, counted from 0; a late one where there is none.
+    pub layer: Option<usize>,
+    /// Its factor.
+    pub strength: f32,
+}
+
+/// What an evaluation tells before its first answer.
+#[derive(Debug, Serialize)]
+pub struct Preparing {
+    /// The prompts of which activations are made.
+    pub preparing: ExtractProgress,
 }
 
 /// What was measured.
@@ -236,6 +261,8 @@ pub struct EvaluateResult {
     pub rows: Vec<Row>,
     /// The same as a table in Markdown.
     pub table: String,
+    /// The same as a picture, SVG.
+    pub plot: String,
 }
 
 /// How tokens are chosen; what is missing has no effect.

@@ -14,7 +14,7 @@ const QUESTIONS: [&str; 2] = [
     r#"{"question": "Why?"}"#,
 ];
 
-fn extract_request() -> String {
+fn items() -> String {
     let item = |i: u32| {
         format!(
             r#"{{"question": "{i} and {i}?", "answer": "{}", "reasoning": {{"slow": "Count on from {i}."}}}}"#,
@@ -22,9 +22,13 @@ fn extract_request() -> String {
         )
     };
     let items: Vec<String> = (1..5).map(item).collect();
+    format!("[{}]", items.join(","))
+}
+
+fn extract_request() -> String {
     format!(
-        r#"{{"style": {STYLE}, "items": [{}], "set": "sums"}}"#,
-        items.join(",")
+        r#"{{"style": {STYLE}, "items": {}, "set": "sums"}}"#,
+        items()
     )
 }
 
@@ -71,11 +75,15 @@ async fn a_vector_is_calibrated_and_evaluated() {
                 "questions": {:?},
                 "conditions": [
                     {{"name": "plain"}},
-                    {{"name": "slow", "steering": [{{"vector": "slow"}}], "appended": "Think."}}
+                    {{"name": "slow", "steering": [{{"vector": "slow"}}], "appended": "Think."}},
+                    {{"name": "off", "activation": {{"vector": "slow", "strength": 0}}}},
+                    {{"name": "on", "activation": {{"vector": "slow", "strength": 40, "layer": 0}}}}
                 ],
-                "maxTokens": 4, "answers": {answers}
+                "sampling": {{"repetitionPenalty": 1}},
+                "maxTokens": 4, "answers": {answers}, "items": {}
             }}"#,
             QUESTIONS.join("\n"),
+            items(),
         ))
     };
     let (on_answer, told) = recorder(|_| {});
@@ -83,8 +91,18 @@ async fn a_vector_is_calibrated_and_evaluated() {
         .evaluate(request("[]"), Some(on_answer))
         .await
         .expect("figures");
-    assert_eq!(told.borrow().len(), 4, "each answer is told once");
-    assert_eq!(get(&result, &["answers", "length"]), 4.0);
+    let told = told.take();
+    let (answers, preparing): (Vec<_>, Vec<_>) = told
+        .iter()
+        .partition(|event| get(event, &["preparing"]).is_undefined());
+    assert_eq!(answers.len(), 8, "each answer is told once");
+    assert!(!preparing.is_empty(), "so are the prompts of activations");
+    assert_eq!(get(&result, &["answers", "length"]), 8.0);
+    let text = |index: usize| get(&result, &["answers", &index.to_string(), "text"]);
+    assert_eq!(text(0), text(2), "an activation at 0 is none");
+    assert_ne!(text(0), text(3));
+    let plot = get(&result, &["plot"]).as_string().expect("a plot");
+    assert!(plot.starts_with("<svg"), "{plot}");
     let table = get(&result, &["table"]).as_string().expect("a table");
     assert!(
         table.contains("**slow**") && table.contains("| plain |"),
@@ -97,7 +115,11 @@ async fn a_vector_is_calibrated_and_evaluated() {
         .evaluate(request(&String::from(answers)), Some(on_answer))
         .await
         .expect("figures");
-    assert!(told.borrow().is_empty(), "what is there is not made again");
+    let told = told.borrow();
+    let mut answers = told
+        .iter()
+        .filter(|event| get(event, &["preparing"]).is_undefined());
+    assert!(answers.next().is_none(), "what is there is not made again");
 }
 
 #[wasm_bindgen_test]

@@ -15,7 +15,7 @@ export function createAdvanced() {
   const temperature = element('temperature', HTMLInputElement);
   const seed = element('seed', HTMLInputElement);
   const repetitionPenalty = element('repetition-penalty', HTMLInputElement);
-  const keyStrength = element('key-strength', HTMLInputElement);
+  const keyShare = element('key-share', HTMLInputElement);
   const firstLayer = element('first-layer', HTMLInputElement);
   const stopRepeating = element('stop-repeating', HTMLInputElement);
   const details = element('advanced', HTMLDetailsElement);
@@ -33,7 +33,7 @@ export function createAdvanced() {
     /** Takes over what a preset recommends. @param {Preset} preset */
     usePreset({ recommended, repetitionPenalty: penalty }) {
       repetitionPenalty.valueAsNumber = penalty;
-      keyStrength.valueAsNumber = recommended.keys;
+      keyShare.valueAsNumber = recommended.values === 0 ? 0 : recommended.keys / recommended.values;
       firstLayer.valueAsNumber = recommended.firstLayer;
     },
 
@@ -45,8 +45,9 @@ export function createAdvanced() {
     get maxTokens() {
       return maxTokens.valueAsNumber;
     },
-    get keys() {
-      return keyStrength.valueAsNumber;
+    /** The factor of the keys, as a share of that of the values. */
+    get keyShare() {
+      return keyShare.valueAsNumber;
     },
     get firstLayer() {
       return firstLayer.valueAsNumber;

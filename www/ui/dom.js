@@ -23,6 +23,15 @@ export function part(root, selector) {
   return found;
 }
 
+/** Hands the visitor a file. @param {Blob} contents @param {string} name */
+export function download(contents, name) {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(contents);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 /** Tells people who listen to the page; not for every token. @param {string} text */
 export function announce(text) {
   element('status', HTMLParagraphElement).textContent = text;

@@ -5,6 +5,8 @@ import { element } from './dom.js';
 
 /** @import { Preset } from '../protocol.js' */
 
+/** @typedef {ReturnType<typeof createPresets>} PresetChoice */
+
 /**
  * @param {Preset[]} presets at least one
  * @param {(preset: Preset) => void} onChoose a preset was chosen
@@ -17,6 +19,8 @@ export function createPresets(presets, onChoose, onChange) {
   const value = element('strength-value', HTMLOutputElement);
   const mark = element('strength-mark', HTMLSpanElement);
   let chosen = presets[0];
+  /** @type {Preset[]} */
+  let all = [];
 
   function showStrength() {
     const words = texts.strength.value(slider.valueAsNumber, chosen.recommended.values);
@@ -39,6 +43,7 @@ export function createPresets(presets, onChoose, onChange) {
   /** @param {Preset} preset */
   function add(preset) {
     remove(preset.id);
+    all = [...all, preset];
     const input = document.createElement('input');
     input.type = 'radio';
     input.name = 'preset';
@@ -58,6 +63,7 @@ export function createPresets(presets, onChoose, onChange) {
 
   /** @param {string} id */
   function remove(id) {
+    all = all.filter((preset) => preset.id !== id);
     inputOf(id)?.closest('label')?.remove();
   }
 
@@ -82,6 +88,10 @@ export function createPresets(presets, onChoose, onChange) {
       if (chosen.id === preset.id) this.choose(presets[0]);
     },
 
+    /** All that are offered, in their order. */
+    get all() {
+      return all;
+    },
     get chosen() {
       return chosen;
     },

@@ -24,7 +24,7 @@ const MOST = 12;
  */
 
 /** @param {Actions} actions */
-export function createWorkshop(actions) {
+export function createWorkshopForm(actions) {
   const root = element('workshop', HTMLElement);
   const form = element('workshop-form', HTMLFormElement);
   const name = element('workshop-name', HTMLInputElement);

@@ -45,7 +45,7 @@ struct ActivationArgs {
     /// Compare with activation steering, from the same pairs of this set, made anew
     #[arg(long, value_name = "F.jsonl")]
     set: Option<PathBuf>,
-    /// Layers after which activations are added, counted from 0 [default: the middle one]
+    /// Layers after which activations are added, counted from 0 [default: a late one]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', requires = "set")]
     activation_layers: Vec<usize>,
     /// Factors of the activations
@@ -184,7 +184,7 @@ impl Args {
     async fn activations(&self, engine: &mut Engine, vectors: &[Named]) -> Result<Vec<Condition>> {
         let mut layers = self.activation.activation_layers.clone();
         if layers.is_empty() {
-            layers.push(engine.model().config.n_layers / 2);
+            layers.push(Activation::usual_layer(engine.model().config.n_layers));
         }
         let directions = extracting(engine, async |extractor, observer| {
             let mut directions = Vec::with_capacity(vectors.len());

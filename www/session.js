@@ -1,0 +1,142 @@
+/**
+ * A model that is loaded or on its way, and the vectors that go with it: those of the site, and those
+ * that were made or added in this browser.
+ */
+
+import { EngineClient, EngineError } from './engine-client.js';
+import { address, fetchLines } from './files.js';
+import { rememberKernels, rememberedKernels } from './kernels.js';
+import { forgetVector, keepVector, keptVectors } from './vector-store.js';
+
+/**
+ * @import { BackendChoice, ContrastItem, EngineInfo, ExtractProgress, LoadProgress, Style, VectorInfo } from './pkg/cache_steering.js'
+ * @import { ModelEntry, Preset } from './protocol.js'
+ */
+
+/** The items from which the presets are made, and the name under which a vector says so. */
+const CONTRASTIVE_SET = 'contrastive';
+
+/** @returns {Promise<ContrastItem[]>} */
+export const contrastiveSet = () => fetchLines(`vectors/${CONTRASTIVE_SET}.jsonl`);
+
+export class Session {
+  /** There from the first moment of a load. @type {EngineClient | undefined} */
+  client;
+  /** There once the model is ready. @type {EngineInfo | undefined} */
+  info;
+  /** Presets of the visitor's own, for this model. @type {Preset[]} */
+  own = [];
+  /** Those that are in the engine. @type {Map<string, VectorInfo>} */
+  #loaded = new Map();
+  /** Files of vectors that were made or added in this browser, by the id of their preset. @type {Map<string, Uint8Array>} */
+  #kept = new Map();
+
+  /** @param {ModelEntry} model @param {BackendChoice} backend */
+  constructor(model, backend) {
+    this.model = model;
+    this.backend = backend;
+  }
+
+  /**
+   * Loads the model, in place of one that was loaded before.
+   * @param {(progress: LoadProgress) => void} onProgress
+   * @returns {Promise<EngineInfo | undefined>} nothing where another load or a drop came in between
+   */
+  async load(onProgress) {
+    this.drop();
+    const client = (this.client = new EngineClient());
+    const { model, backend } = this;
+    const { url, bytes, sha256 } = model;
+    try {
+      const request = { url: address(url), bytes, sha256, backend, kernels: rememberedKernels(model) };
+      const info = await client.load(request, onProgress);
+      rememberKernels(model, info);
+      const kept = await keptVectors(info.model.sha256);
+      if (this.client !== client) return undefined;
+      this.#kept = new Map(kept.map(({ preset, file }) => [preset.id, file]));
+      this.own = kept.map(({ preset }) => preset).filter((preset) => preset.own);
+      return (this.info = info);
+    } catch (error) {
+      if (this.client !== client) return undefined;
+      throw error;
+    }
+  }
+
+  /** Ends the engine, whatever it does. */
+  drop() {
+    this.client?.dispose();
+    this.client = this.info = undefined;
+    this.#loaded = new Map();
+  }
+
+  /**
+   * The vector of a preset, ready in the engine: from its file, from an earlier visit, or made now.
+   * @param {Preset} preset
+   * @param {(progress: ExtractProgress) => void} onMaking
+   * @returns {Promise<VectorInfo>}
+   */
+  async vector(preset, onMaking) {
+    const client = this.#client();
+    const { id, file, style } = preset;
+    const kept = this.#kept.get(id);
+    let loaded = this.#loaded.get(id);
+    if (!loaded && kept) loaded = await client.addVector(id, kept);
+    else if (!loaded && file) loaded = await client.loadVector(id, address(this.model.vectors + file));
+    else if (!loaded && style) {
+      loaded = await this.make(style, await contrastiveSet(), CONTRASTIVE_SET, onMaking);
+      await this.keep(preset);
+    }
+    if (!loaded) throw cancelled();
+    this.#loaded.set(id, loaded);
+    return loaded;
+  }
+
+  /**
+   * Makes the vector of a style.
+   * @param {Style} style
+   * @param {ContrastItem[]} items
+   * @param {string} set the name of the items
+   * @param {(progress: ExtractProgress) => void} onProgress
+   */
+  async make(style, items, set, onProgress) {
+    const made = await this.#client().extract({ style, items, set }, onProgress);
+    this.#loaded.set(style.id, made);
+    return made;
+  }
+
+  /** Takes a vector from the bytes of its file. @param {string} id @param {Uint8Array} file */
+  async add(id, file) {
+    const added = await this.#client().addVector(id, file);
+    this.#loaded.set(id, added);
+    return added;
+  }
+
+  /**
+   * Keeps the vector of a preset for the next visit.
+   * @param {Preset} preset
+   * @returns {Promise<boolean>} whether it will be there
+   */
+  async keep(preset) {
+    const file = await this.#client().vectorFile(preset.id);
+    if (!this.info) return false;
+    this.#kept.set(preset.id, file);
+    if (preset.own) this.own = [...this.own.filter(({ id }) => id !== preset.id), preset];
+    return keepVector({ model: this.info.model.sha256, preset, file });
+  }
+
+  /** @param {Preset} preset */
+  async forget({ id }) {
+    this.own = this.own.filter((preset) => preset.id !== id);
+    this.#kept.delete(id);
+    this.#loaded.delete(id);
+    if (this.info) await forgetVector(this.info.model.sha256, id);
+  }
+
+  /** The engine, or the error that says that nobody waits for it any more. */
+  #client() {
+    if (!this.client) throw cancelled();
+    return this.client;
+  }
+}
+
+const cancelled = () => new EngineError({ name: 'Cancelled', message: '' });
