@@ -74,7 +74,7 @@ export function createEvaluation(session, presetChoice, complain) {
       conditions.push({ name, steering });
       if (wanted.has('prompt+steered')) conditions.push({ name: `prompt + ${name}`, appended: THINK_PROMPT, steering });
       if (wanted.has('activation') && !preset.own) {
-        const activation = { vector: preset.id, strength: 1 };
+        const activation = { vector: preset.id, strength: 2 };
         conditions.push({ name: `activation, ${preset.label}`, activation });
       }
     }

@@ -168,11 +168,13 @@ function start(model, presets) {
       steered.start();
       request = {
         messages: [{ role: 'user', content: question }],
-        // The same offset in both, so that the vector is the only difference.
+        // The same offset in both, so that the vector is what makes the difference. What keeps a
+        // steered answer from going round in circles would keep a plain one from its usual words.
         lanes: [
           { offset },
           {
             offset,
+            repetitionPenalty: strength === 0 ? 1 : advanced.repetitionPenalty,
             steering: [{
               vector: preset.id,
               strength: { values: strength, keys: strength * advanced.keyShare, firstLayer: advanced.firstLayer },

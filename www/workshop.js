@@ -94,9 +94,9 @@ export function createWorkshop(session, presetChoice, complain) {
   }
 
   /** @param {Preset} preset */
-  async function remove(preset) {
+  function remove(preset) {
     presetChoice.remove(preset);
-    await session.forget(preset);
+    void session.forget(preset);
     form.show(session.own);
     form.status = texts.workshop.deleted(preset.label);
   }

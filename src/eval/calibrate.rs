@@ -81,8 +81,8 @@ pub struct CalibrateProgress {
     pub total: usize,
 }
 
-/// Finds the strength for a vector. Keys, layers and unit are those that it recommends, and so is
-/// the repetition penalty.
+/// Finds the strength for a vector. The keys' share, layers and unit are those that it recommends,
+/// and so is the repetition penalty.
 ///
 /// # Errors
 /// [`Error::InvalidRequest`] for a vector without a marker or nothing to try, [`Error::Cancelled`]
@@ -138,10 +138,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn strength(&self, values: f32) -> Strength {
-        Strength {
-            values,
-            ..self.vector.metadata.recommended
-        }
+        self.vector.metadata.recommended.with_values(values)
     }
 
     fn is_good(&self, trial: &Trial) -> bool {

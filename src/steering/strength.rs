@@ -49,6 +49,20 @@ impl Default for Strength {
 }
 
 impl Strength {
+    /// The same with another factor of the values; that of the keys keeps its share of it.
+    pub fn with_values(self, values: f32) -> Self {
+        let share = if self.values == 0.0 {
+            0.0
+        } else {
+            self.keys / self.values
+        };
+        Self {
+            values,
+            keys: share * values,
+            ..self
+        }
+    }
+
     /// Whether both coefficients are 0: then nothing is written at all, and the run is
     /// bit-identical to one without steering.
     pub fn is_zero(&self) -> bool {
@@ -87,5 +101,23 @@ impl Strength {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_keep_their_share_of_the_values() {
+        let recommended = Strength {
+            values: 4.0,
+            keys: 2.0,
+            ..Strength::default()
+        };
+        assert_eq!(recommended.with_values(-3.0).keys, -1.5);
+        assert!(recommended.with_values(0.0).is_zero());
+        let no_values = recommended.with_values(0.0).with_values(5.0);
+        assert_eq!((no_values.values, no_values.keys), (5.0, 0.0));
     }
 }

@@ -5,11 +5,12 @@ use super::error::{WebError, WebResult};
 use super::fetch::FetchSource;
 use super::progress::{EventLoop, JsObserver};
 use super::types::{
-    EngineInfo, GenerateRequest, GenerateResult, LaneOptions, LoadRequest, PromptEvent, VectorInfo,
+    EngineInfo, GenerateRequest, GenerateResult, LaneOptions, LoadRequest, PromptEvent,
+    SamplingOptions, VectorInfo,
 };
 use crate::benchmark;
 use crate::engine::EngineOptions;
-use crate::generate::{LaneRequest, Request, Sampling, generate, prompt_ids};
+use crate::generate::{LaneRequest, Request, generate, prompt_ids};
 use crate::model::Model;
 use crate::steering::{Steering, SteeringVector};
 use crate::{Engine, Error, Result};
@@ -286,13 +287,12 @@ impl WebEngine {
         let prompt = prompt_ids(engine.model(), &request.messages)?;
         let tokens = prompt.len();
         observer.tell(&PromptEvent { tokens });
-        let sampling = Sampling::from(&request.sampling);
         let request = Request {
             prompt,
             lanes: request
                 .lanes
                 .iter()
-                .map(|lane| self.lane(engine.model(), lane, sampling))
+                .map(|lane| self.lane(engine.model(), lane, &request.sampling))
                 .collect::<WebResult<_>>()?,
             max_tokens: request.max_tokens,
             stop_repeating: request.stop_repeating,
@@ -318,7 +318,7 @@ impl WebEngine {
         &self,
         model: &Model,
         options: &LaneOptions,
-        sampling: Sampling,
+        sampling: &SamplingOptions,
     ) -> WebResult<LaneRequest> {
         let steering = self.steering(options)?;
         let offset = match (&options.offset, steering.first()) {
@@ -330,7 +330,7 @@ impl WebEngine {
         Ok(LaneRequest {
             offset,
             steering,
-            sampling,
+            sampling: sampling.of_lane(options, None),
             ..LaneRequest::default()
         })
     }

@@ -3,11 +3,10 @@
 use super::engine::{WebEngine, read, write};
 use super::error::WebResult;
 use super::progress::JsObserver;
-use super::types::{EvaluateRequest, EvaluateResult, Preparing, SamplingOptions};
+use super::types::{EvaluateRequest, EvaluateResult, Preparing};
 use super::workshop::INTERVAL;
 use crate::Engine;
 use crate::eval::{self, Condition, EvalProgress, Marker, Report, question};
-use crate::generate::Sampling;
 use crate::observer::Observer;
 use crate::steering::{Activation, ExtractProgress, Extractor};
 use async_trait::async_trait;
@@ -84,13 +83,7 @@ impl WebEngine {
             if let (Some(id), Some(pattern)) = (&id, metadata.and_then(|m| m.marker.as_ref())) {
                 markers.insert(id.clone(), Marker::new(pattern)?);
             }
-            let sampling = SamplingOptions {
-                repetition_penalty: request
-                    .sampling
-                    .repetition_penalty
-                    .or(metadata.and_then(|m| m.repetition_penalty)),
-                ..request.sampling.clone()
-            };
+            let penalty = metadata.and_then(|m| m.repetition_penalty);
             // Activations are added at every token, and need no slot of a certain kind.
             let usual = metadata.filter(|_| asked.activation.is_none());
             let usual = usual.map(|m| m.offset.clone());
@@ -101,7 +94,7 @@ impl WebEngine {
                 offset: asked.lane.offset.clone().or(usual).unwrap_or_default(),
                 steering,
                 activation: None,
-                sampling: Sampling::from(&sampling),
+                sampling: request.sampling.of_lane(&asked.lane, penalty),
             });
         }
         Ok((conditions, markers))

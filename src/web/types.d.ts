@@ -110,6 +110,8 @@ export interface LaneOptions {
   offset?: string;
   /** All of it is added in one write. */
   steering?: SteeringOptions[];
+  /** In this lane alone, instead of that of `sampling`. */
+  repetitionPenalty?: number;
 }
 
 /** A loaded vector and how strongly it is added. */
@@ -351,7 +353,7 @@ export interface EvaluateRequest {
     appended?: string;
     /**
      * Activation steering instead: the difference of the vector's pairs in the residual stream, after
-     * a layer (a late one where it is missing), added at every token.
+     * a layer (at two thirds of the depth where it is missing), added at every token.
      */
     activation?: { vector: string; layer?: number; strength: number };
   })[];

@@ -165,12 +165,15 @@ pub struct GenerateRequest {
 
 /// How one lane answers.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LaneOptions {
     /// Text whose tokens follow the prompt. A steered lane takes its vector's where there is none.
     pub offset: Option<String>,
     /// What is added to the cache, if anything.
     #[serde(default)]
     pub steering: Vec<SteeringOptions>,
+    /// In this lane alone, instead of that of the request's sampling.
+    pub repetition_penalty: Option<f32>,
 }
 
 /// A loaded vector and how strongly it is added.
@@ -239,7 +242,7 @@ pub struct EvaluateCondition {
 pub struct ActivationOptions {
     /// Name of the vector.
     pub vector: String,
-    /// The layer, counted from 0; a late one where there is none.
+    /// The layer, counted from 0; at two thirds of the depth where there is none.
     pub layer: Option<usize>,
     /// Its factor.
     pub strength: f32,
@@ -266,7 +269,7 @@ pub struct EvaluateResult {
 }
 
 /// How tokens are chosen; what is missing has no effect.
-#[derive(Debug, Default, Clone, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SamplingOptions {
     /// 0 takes the most likely token.
@@ -283,16 +286,21 @@ pub struct SamplingOptions {
     pub seed: Option<u32>,
 }
 
-impl From<&SamplingOptions> for Sampling {
-    fn from(o: &SamplingOptions) -> Self {
-        let d = Self::default();
-        Self {
-            temperature: o.temperature.unwrap_or(d.temperature),
-            top_k: o.top_k.unwrap_or(d.top_k),
-            top_p: o.top_p.unwrap_or(d.top_p),
-            min_p: o.min_p.unwrap_or(d.min_p),
-            repetition_penalty: o.repetition_penalty.unwrap_or(d.repetition_penalty),
-            seed: o.seed.unwrap_or(d.seed),
+impl SamplingOptions {
+    /// How the tokens of one lane are chosen; `recommended` is its repetition penalty where nobody
+    /// asks for another.
+    pub fn of_lane(&self, lane: &LaneOptions, recommended: Option<f32>) -> Sampling {
+        let d = Sampling::default();
+        Sampling {
+            temperature: self.temperature.unwrap_or(d.temperature),
+            top_k: self.top_k.unwrap_or(d.top_k),
+            top_p: self.top_p.unwrap_or(d.top_p),
+            min_p: self.min_p.unwrap_or(d.min_p),
+            repetition_penalty: (lane.repetition_penalty)
+                .or(self.repetition_penalty)
+                .or(recommended)
+                .unwrap_or(d.repetition_penalty),
+            seed: self.seed.unwrap_or(d.seed),
         }
     }
 }

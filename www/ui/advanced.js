@@ -52,6 +52,10 @@ export function createAdvanced() {
     get firstLayer() {
       return firstLayer.valueAsNumber;
     },
+    /** Of the steered answer. */
+    get repetitionPenalty() {
+      return repetitionPenalty.valueAsNumber;
+    },
     get stopRepeating() {
       return stopRepeating.checked;
     },
@@ -59,7 +63,6 @@ export function createAdvanced() {
     get sampling() {
       return {
         temperature: temperature.valueAsNumber,
-        repetitionPenalty: repetitionPenalty.valueAsNumber,
         seed: seed.valueAsNumber,
       };
     },

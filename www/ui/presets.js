@@ -7,6 +7,9 @@ import { element } from './dom.js';
 
 /** @typedef {ReturnType<typeof createPresets>} PresetChoice */
 
+/** Where the slider ends, more than twice the strength of the vectors of the site. */
+const USUAL_MAX = 10;
+
 /**
  * @param {Preset[]} presets at least one
  * @param {(preset: Preset) => void} onChoose a preset was chosen
@@ -18,6 +21,7 @@ export function createPresets(presets, onChoose, onChange) {
   const slider = element('strength', HTMLInputElement);
   const value = element('strength-value', HTMLOutputElement);
   const mark = element('strength-mark', HTMLSpanElement);
+  const end = element('strength-end', HTMLSpanElement);
   let chosen = presets[0];
   /** @type {Preset[]} */
   let all = [];
@@ -34,6 +38,8 @@ export function createPresets(presets, onChoose, onChange) {
   function choose(preset) {
     chosen = preset;
     description.textContent = preset.description;
+    // Vectors from elsewhere may want more than those of the site.
+    slider.max = end.textContent = String(Math.max(USUAL_MAX, Math.ceil(1.5 * preset.recommended.values)));
     slider.value = String(preset.recommended.values);
     mark.style.setProperty('--mark', String(preset.recommended.values / Number(slider.max)));
     onChoose(preset);

@@ -1,4 +1,4 @@
-//! The command line of `cache-steering`: `generate`, `extract`, `score`, `tokenize`, `inspect`, `bench`.
+//! The command line of `cache-steering`.
 
 #[cfg(not(target_arch = "wasm32"))]
 mod cli;

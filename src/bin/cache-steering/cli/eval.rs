@@ -45,7 +45,7 @@ struct ActivationArgs {
     /// Compare with activation steering, from the same pairs of this set, made anew
     #[arg(long, value_name = "F.jsonl")]
     set: Option<PathBuf>,
-    /// Layers after which activations are added, counted from 0 [default: a late one]
+    /// Layers after which activations are added, counted from 0 [default: at two thirds of the depth]
     #[arg(long, value_name = "N,N,...", value_delimiter = ',', requires = "set")]
     activation_layers: Vec<usize>,
     /// Factors of the activations
@@ -54,7 +54,7 @@ struct ActivationArgs {
         value_name = "C,C,...",
         value_delimiter = ',',
         requires = "set",
-        default_values_t = [1.0],
+        default_values_t = [2.0],
         allow_negative_numbers = true
     )]
     activation_strengths: Vec<f32>,

@@ -32,7 +32,8 @@ pub struct SteeringArgs {
 /// What all vectors have in common.
 #[derive(Clone, Copy, clap::Args)]
 pub struct StrengthArgs {
-    /// Factor of the vector's keys [default: what the file recommends]
+    /// Factor of the vector's keys [default: in proportion to that of the values, as the file
+    /// recommends]
     #[arg(long, value_name = "C", allow_negative_numbers = true)]
     keys: Option<f32>,
     /// First layer that is steered, counted from 0 [default: what the file recommends]
@@ -95,9 +96,12 @@ impl SteeringArgs {
 impl StrengthArgs {
     /// What was asked for, else what the vector recommends.
     pub fn of(&self, vector: &SteeringVector, values: Option<f32>) -> Strength {
-        let recommended = vector.metadata.recommended;
+        let mut recommended = vector.metadata.recommended;
+        if let Some(values) = values {
+            recommended = recommended.with_values(values);
+        }
         Strength {
-            values: values.unwrap_or(recommended.values),
+            values: recommended.values,
             keys: self.keys.unwrap_or(recommended.keys),
             first_layer: self.first_layer.unwrap_or(recommended.first_layer),
             last_layer: self.last_layer.or(recommended.last_layer),

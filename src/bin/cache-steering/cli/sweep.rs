@@ -148,7 +148,7 @@ impl Over {
         };
         let mut style = style.clone();
         match self {
-            Self::Values => style.recommended.values = value,
+            Self::Values => style.recommended = style.recommended.with_values(value),
             Self::Keys => style.recommended.keys = value,
             Self::Pairs => style.pairs.pairs = whole()?,
             Self::Shots => style.pairs.shots = whole()?,
