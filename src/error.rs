@@ -178,9 +178,7 @@ pub enum Error {
         model: String,
     },
     /// A pairs file cannot be read.
-    #[error(
-        "the contrastive pairs cannot be used: {reason}. A file of pairs is a JSON list, or JSON lines, of objects with the texts \"positive\" and \"negative\"; a contrastive set has \"question\", \"answer\" and \"reasoning\" instead"
-    )]
+    #[error("the vector cannot be made: {reason}")]
     Pairs {
         /// What is wrong with them.
         reason: String,

@@ -1,23 +1,18 @@
 /**
- * Answers of an evaluation, so that one that was stopped goes on where it was. Those of the latest
- * settings alone are kept.
+ * Answers of evaluations, so that one that was stopped goes on where it was. The engine takes those that
+ * were made from the same model, question, condition and vector, and makes the others anew.
  *
  * @import { EvaluateAnswer } from './pkg/cache_steering.js'
  */
 
 import { beginningWith, inStore } from './database.js';
 
-/**
- * The answers that were kept under these settings; those of others are forgotten.
- * @param {string} settings
- * @returns {Promise<EvaluateAnswer[]>}
- */
-export async function keptAnswers(settings) {
-  const records = await inStore('answers', 'readonly', (store) => store.getAll(beginningWith(settings)), []);
-  if (records.length === 0) await inStore('answers', 'readwrite', (store) => store.clear(), undefined);
+/** @param {string} model SHA-256 of its file @returns {Promise<EvaluateAnswer[]>} */
+export async function keptAnswers(model) {
+  const records = await inStore('answers', 'readonly', (store) => store.getAll(beginningWith(model)), []);
   return records.map(({ answer }) => answer);
 }
 
-/** @param {string} settings @param {EvaluateAnswer} answer */
-export const keepAnswer = (settings, answer) =>
-  inStore('answers', 'readwrite', (store) => store.put({ settings, answer }), undefined);
+/** @param {string} model SHA-256 of its file @param {EvaluateAnswer} answer */
+export const keepAnswer = (model, answer) =>
+  inStore('answers', 'readwrite', (store) => store.put({ model, answer }), undefined);

@@ -5,7 +5,7 @@ const DATABASE = 'cache-steering';
 /** The stores, and the keys of their records. */
 const STORES = /** @type {const} */ ({
   vectors: ['model', 'preset.id'],
-  answers: ['settings', 'answer.question', 'answer.condition', 'answer.sample'],
+  answers: ['model', 'answer.question', 'answer.condition', 'answer.sample'],
 });
 
 /** @typedef {keyof typeof STORES} StoreName */

@@ -32,6 +32,7 @@ export function createEvaluation(session, presetChoice, complain) {
   /** @param {Asked} asked */
   async function run(asked) {
     const { client, info } = session;
+    if (form.busy) return;
     if (!client || !info) {
       form.status = texts.evaluation.loadFirst;
       reveal('model');
@@ -41,12 +42,12 @@ export function createEvaluation(session, presetChoice, complain) {
     try {
       const presets = asked.allStyles ? presetChoice.all : [presetChoice.chosen];
       const request = await prepare(asked, presets);
-      const settings = await digest([info.model.sha256, request.questions, request.sampling, request.maxTokens, await vectors(presets)]);
-      request.answers = settings ? await keptAnswers(settings) : [];
-      form.begin(request.answers.length);
+      const model = info.model.sha256;
+      request.answers = await keptAnswers(model);
+      form.begin();
       const result = await client.evaluate(request, (progress) => {
         form.progress(progress);
-        if (settings && 'answer' in progress) void keepAnswer(settings, progress.answer);
+        if ('answer' in progress) void keepAnswer(model, progress.answer);
       });
       latest = { request, result };
       form.show(result);
@@ -68,9 +69,9 @@ export function createEvaluation(session, presetChoice, complain) {
     for (const [i, preset] of presets.entries()) {
       const { offset } = await session.vector(preset, form.progress);
       if (i === 0 && wanted.has('offset')) conditions.push({ name: 'offset', offset });
-      const { values } = preset.recommended;
+      const { values, keys } = preset.recommended;
       const steering = [{ vector: preset.id, strength: preset.recommended }];
-      const name = `${preset.label} at ${values}`;
+      const name = `${preset.label} at ${values}${keys ? `, keys ${keys}` : ''}`;
       conditions.push({ name, steering });
       if (wanted.has('prompt+steered')) conditions.push({ name: `prompt + ${name}`, appended: THINK_PROMPT, steering });
       if (wanted.has('activation') && !preset.own) {
@@ -87,10 +88,6 @@ export function createEvaluation(session, presetChoice, complain) {
       items: wanted.has('activation') ? await contrastiveSet() : [],
     };
   }
-
-  /** Own vectors may change under one name. @param {Preset[]} presets */
-  const vectors = (presets) => Promise.all(presets.filter(({ own }) => own).map(async ({ id }) =>
-    digest([...((await session.client?.vectorFile(id)) ?? [])])));
 
   function exportResult() {
     if (!latest) return;
@@ -109,11 +106,4 @@ function some(text, count) {
   const lines = text.split('\n').filter((line) => line.trim());
   const step = Math.max(1, lines.length / count);
   return lines.filter((_, i) => Math.floor(i / step) !== Math.floor((i - 1) / step)).slice(0, count).join('\n');
-}
-
-/** A short name for settings; none where the browser does not compute digests. @param {unknown} settings */
-async function digest(settings) {
-  const bytes = new TextEncoder().encode(JSON.stringify(settings));
-  const hash = await crypto.subtle?.digest('SHA-256', bytes);
-  return hash && Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -157,7 +157,7 @@ function start(model, presets) {
     function showWrite() {
       written = true;
       if (strength === 0) memory.plain(promptTokens);
-      else memory.steered({ tokens: promptTokens, label: preset.label, strength, layers: layers - advanced.firstLayer });
+      else memory.steered({ tokens: promptTokens, label: preset.label, strength, layers: 1 + (preset.recommended.lastLayer ?? layers - 1) - advanced.firstLayer });
     }
 
     /** @type {GenerateRequest} */
@@ -177,7 +177,12 @@ function start(model, presets) {
             repetitionPenalty: strength === 0 ? 1 : advanced.repetitionPenalty,
             steering: [{
               vector: preset.id,
-              strength: { values: strength, keys: strength * advanced.keyShare, firstLayer: advanced.firstLayer },
+              strength: {
+                ...preset.recommended,
+                values: strength,
+                keys: strength * advanced.keyShare,
+                firstLayer: advanced.firstLayer,
+              },
             }],
           },
         ],

@@ -11,6 +11,7 @@ import { forgetVector, keepVector, keptVectors } from './vector-store.js';
 /**
  * @import { BackendChoice, ContrastItem, EngineInfo, ExtractProgress, LoadProgress, Style, VectorInfo } from './pkg/cache_steering.js'
  * @import { ModelEntry, Preset } from './protocol.js'
+ * @import { KeptVector } from './vector-store.js'
  */
 
 /** The items from which the presets are made, and the name under which a vector says so. */
@@ -28,7 +29,7 @@ export class Session {
   own = [];
   /** Those that are in the engine. @type {Map<string, VectorInfo>} */
   #loaded = new Map();
-  /** Files of vectors that were made or added in this browser, by the id of their preset. @type {Map<string, Uint8Array>} */
+  /** Vectors that were made or added in this browser, by the id of their preset. @type {Map<string, KeptVector>} */
   #kept = new Map();
 
   /** @param {ModelEntry} model @param {BackendChoice} backend */
@@ -53,7 +54,7 @@ export class Session {
       rememberKernels(model, info);
       const kept = await keptVectors(info.model.sha256);
       if (this.client !== client) return undefined;
-      this.#kept = new Map(kept.map(({ preset, file }) => [preset.id, file]));
+      this.#kept = new Map(kept.map((vector) => [vector.preset.id, vector]));
       this.own = kept.map(({ preset }) => preset).filter((preset) => preset.own);
       return (this.info = info);
     } catch (error) {
@@ -80,8 +81,8 @@ export class Session {
     const { id, file, style } = preset;
     const kept = this.#kept.get(id);
     let loaded = this.#loaded.get(id);
-    if (!loaded && kept) loaded = await client.addVector(id, kept);
-    else if (!loaded && file) loaded = await client.loadVector(id, address(this.model.vectors + file));
+    if (!loaded && file) loaded = await client.loadVector(id, address(this.model.vectors + file));
+    else if (!loaded && kept && isSame(kept.preset.style, style)) loaded = await client.addVector(id, kept.file);
     else if (!loaded && style) {
       loaded = await this.make(style, await contrastiveSet(), CONTRASTIVE_SET, onMaking);
       await this.keep(preset);
@@ -119,9 +120,10 @@ export class Session {
   async keep(preset) {
     const file = await this.#client().vectorFile(preset.id);
     if (!this.info) return false;
-    this.#kept.set(preset.id, file);
+    const kept = { model: this.info.model.sha256, preset, file };
+    this.#kept.set(preset.id, kept);
     if (preset.own) this.own = [...this.own.filter(({ id }) => id !== preset.id), preset];
-    return keepVector({ model: this.info.model.sha256, preset, file });
+    return keepVector(kept);
   }
 
   /** @param {Preset} preset */
@@ -138,5 +140,8 @@ export class Session {
     return this.client;
   }
 }
+
+/** A style that the site has changed is made anew. @param {Style | undefined} one @param {Style | undefined} other */
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
 const cancelled = () => new EngineError({ name: 'Cancelled', message: '' });

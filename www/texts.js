@@ -142,8 +142,7 @@ export const texts = {
     run: 'Measure',
     loadFirst: 'Load the model first: it gives the answers.',
     stopped: 'Stopped. The answers so far are kept: measure again to go on.',
-    /** @param {number} kept */
-    begun: (kept) => (kept > 0 ? `Going on from ${format.count(kept)} answers that are here already` : 'Asking the first question'),
+    begun: 'Asking the first question',
     /** @param {number} done @param {number} total */
     preparing: (done, total) => `Reading examples: ${done} of ${total}`,
     /** @param {number} done @param {number} total @param {number | undefined} secondsLeft */

@@ -3,7 +3,7 @@
 import { explain } from './errors.js';
 import { fetchLines } from './files.js';
 import { texts } from './texts.js';
-import { download, reveal } from './ui/dom.js';
+import { download, element, reveal } from './ui/dom.js';
 import { createWorkshopForm } from './ui/workshop.js';
 
 /**
@@ -31,6 +31,10 @@ export function createWorkshop(session, presetChoice, complain) {
     onDelete: remove,
     onCalibrate: calibrate,
   });
+  element('strength-find', HTMLButtonElement).addEventListener('click', () => {
+    calibrate(presetChoice.chosen);
+    reveal('workshop-status');
+  });
 
   /**
    * Does work that nothing else may disturb.
@@ -38,6 +42,7 @@ export function createWorkshop(session, presetChoice, complain) {
    * @param {(client: EngineClient) => Promise<string>} work gives what to say in the end
    */
   async function run(status, work) {
+    if (form.busy) return;
     if (!session.client || !session.info) {
       form.status = texts.workshop.loadFirst;
       reveal('model');
@@ -112,6 +117,7 @@ export function createWorkshop(session, presetChoice, complain) {
       const { strength } = await client.calibrate(preset.id, some.join('\n'), form.progress);
       if (!strength) return texts.workshop.notFound;
       await add({ ...preset, recommended: strength });
+      reveal('strength');
       return texts.workshop.found(strength.values);
     });
   }

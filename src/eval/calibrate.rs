@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CalibrateOptions {
-    /// Factors of the values, in rising order.
+    /// Factors of the values, in any order.
     pub values: Vec<f32>,
     /// Longest answer, in tokens: enough to show the style, and to begin to repeat it.
     pub max_tokens: usize,
@@ -114,8 +114,10 @@ pub async fn calibrate(
         strength: None,
         trials: Vec::new(),
     };
+    let mut rising = options.values.clone();
+    rising.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     let width = engine.cache_size().lanes.max(1);
-    for values in options.values.chunks(width) {
+    for values in rising.chunks(width) {
         let trials = run
             .trials(engine, values, calibration.trials.len(), observer)
             .await?;

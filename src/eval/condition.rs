@@ -4,6 +4,7 @@ use crate::generate::{LaneRequest, Sampling, prompt_ids};
 use crate::model::{Message, Model};
 use crate::steering::{Activation, Steering};
 use crate::{Result, eval::Question};
+use sha2::{Digest, Sha256};
 
 /// What asks a model to reason without any steering (Kojima et al. 2022, arXiv 2205.11916).
 pub const THINK_PROMPT: &str = "Let's think step by step.";
@@ -41,6 +42,22 @@ impl Condition {
         }
     }
 
+    /// A digest of everything but the name.
+    pub(super) fn digest(&self) -> String {
+        let mut bytes = format!("{:?}", (&self.appended, &self.offset, self.sampling)).into_bytes();
+        for Steering { vector, strength } in &self.steering {
+            let frame = vector.metadata.extraction.key_frame;
+            bytes.extend(format!("{strength:?} {frame:?}").bytes());
+            bytes.extend_from_slice(bytemuck::cast_slice(&vector.keys));
+            bytes.extend_from_slice(bytemuck::cast_slice(&vector.values));
+        }
+        if let Some(activation) = &self.activation {
+            bytes.extend(format!("activation {}", activation.layer).bytes());
+            bytes.extend_from_slice(bytemuck::cast_slice(&activation.delta));
+        }
+        digest(&bytes)
+    }
+
     /// The tokens of a question's prompt, with the generation prompt.
     pub(super) fn prompt(&self, model: &Model, question: &Question) -> Result<Vec<u32>> {
         let content = match &self.appended {
@@ -69,4 +86,13 @@ impl Condition {
             },
         })
     }
+}
+
+/// The first 16 hexadecimal digits of SHA-256: for telling apart, not for safety.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -3,7 +3,7 @@
 //! The rules, in this order; the first that finds something decides, and where none does, the
 //! answer is wrong:
 //!
-//! - *Choices*: the letter after the last "answer is" or "answer:"; the letter that the answer begins
+//! - *Choices*: the choice whose words follow the last "answer is" or "answer:"; the letter after the last "answer is" or "answer:"; the letter that the answer begins
 //!   with, alone or before a colon, period or parenthesis; the one choice whose words occur in the
 //!   answer, if it is only one.
 //! - *Numbers*: the number after the last "####", "answer is" or "answer:"; the last number. Thousands
@@ -44,6 +44,20 @@ fn choice<'a>(labels: &'a [String], texts: &[String], answer: &str) -> Option<&'
         let captures = regex.as_ref()?.captures_iter(answer).last()?;
         Some(captures[1].to_string())
     };
+    // "The answer is A salmon" names no letter.
+    let after = STATED_LETTER.as_ref().and_then(|regex| {
+        let letter = regex.captures_iter(answer).last()?.get(1)?;
+        Some(answer[letter.start()..].to_lowercase())
+    });
+    let begins = |text: &&String| {
+        let begun = after
+            .as_ref()
+            .is_some_and(|after| after.starts_with(&text.to_lowercase()));
+        begun && text.len() > 1
+    };
+    if let Some(index) = texts.iter().position(|text| begins(&text)) {
+        return labels.get(index);
+    }
     let stated = last(&STATED_LETTER).or_else(|| last(&LEADING_LETTER));
     if let Some(label) = stated.as_deref().and_then(known) {
         return Some(label);
@@ -52,12 +66,21 @@ fn choice<'a>(labels: &'a [String], texts: &[String], answer: &str) -> Option<&'
     let mut named = labels
         .iter()
         .zip(texts)
-        .filter(|(_, text)| answer.contains(&text.to_lowercase()))
+        .filter(|(_, text)| has_words(&answer, &text.to_lowercase()))
         .map(|(label, _)| label);
     match (named.next(), named.next()) {
         (Some(label), None) => Some(label),
         _ => None,
     }
+}
+
+/// Whether `words` stand in a text as words, and not inside of others.
+fn has_words(text: &str, words: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    text.match_indices(words).any(|(start, _)| {
+        let (before, after) = (&text[..start], &text[start + words.len()..]);
+        !words.is_empty() && !is_part(before.chars().next_back()) && !is_part(after.chars().next())
+    })
 }
 
 fn number(answer: &str) -> Option<f64> {
@@ -139,6 +162,21 @@ mod tests {
             "The answer is 12. Or 1200",
             "-1200",
         ] {
+            assert_eq!(grade(&key, wrong), Some(false), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_choice_that_begins_like_a_letter_is_no_letter() {
+        let key = Key::Choice {
+            labels: ["A", "B"].map(String::from).into(),
+            texts: ["Ice", "A salmon"].map(String::from).into(),
+            label: "B".into(),
+        };
+        for right in ["The answer is A salmon.", "A salmon is nice."] {
+            assert_eq!(grade(&key, right), Some(true), "{right:?}");
+        }
+        for wrong in ["The answer is A.", "The answer is A because", "Nice salmon"] {
             assert_eq!(grade(&key, wrong), Some(false), "{wrong:?}");
         }
     }

@@ -14,8 +14,12 @@ impl Marker {
     /// [`Error::InvalidRequest`] for a pattern that is no regular expression.
     pub fn new(pattern: &str) -> Result<Self> {
         Regex::new(pattern).map(Self).map_err(|e| {
+            // The lines before point at the place with a picture.
+            let e = e.to_string();
+            let reason = e.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
             Error::InvalidRequest(format!(
-                "the marker {pattern:?} is not a regular expression: {e}"
+                "the marker {pattern:?} is not a regular expression: {reason}"
             ))
         })
     }

@@ -120,7 +120,7 @@ impl Report {
             .draw()?;
         let bars = self.rows.iter().filter_map(|row| {
             let share = (panel.share)(row)?;
-            let line = names.iter().position(|name| *name == name_of(row))? as f64;
+            let line = names.iter().position(|name| *name == row.name)? as f64;
             let (colour, aside) = match row.choices {
                 false => (PLAIN, 0.16),
                 true => (CHOICES, -0.16),
@@ -140,20 +140,11 @@ impl Report {
         Ok(())
     }
 
-    /// Style and condition of each row, once.
+    /// The name of each row, once.
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.rows.iter().map(name_of).collect();
+        let mut names: Vec<String> = self.rows.iter().map(|row| row.name.clone()).collect();
         names.dedup();
         names
-    }
-}
-
-fn name_of(row: &Row) -> String {
-    match &row.style {
-        Some(style) if !row.condition.contains(style.as_str()) => {
-            format!("{} ({style})", row.condition)
-        }
-        _ => row.condition.clone(),
     }
 }
 
@@ -168,13 +159,14 @@ mod tests {
         Row {
             style: Some("steps".into()),
             condition: condition.into(),
+            name: condition.into(),
             choices,
             marked: Some(rate(9)),
             loops: rate(0),
             ended: rate(5),
             tokens: mean,
             right,
-            ms_per_token: mean,
+            ms_per_token: None,
         }
     }
 
@@ -188,7 +180,7 @@ mod tests {
             ],
         };
         let svg = report.plot().expect("a picture");
-        assert!(svg.contains("plain (steps)"));
+        assert!(svg.contains("plain"));
         assert!(svg.contains("steps at 5 &amp; more"));
         // Three rows of two shares, one of them with a third; two more explain the colours.
         assert_eq!(svg.matches("<circle").count(), 3 * 2 + 1 + 2);

@@ -84,6 +84,18 @@ pub fn parse(text: &str) -> Result<Vec<Question>> {
         .collect()
 }
 
+/// So many of the questions, at equal distances over the whole list.
+pub fn spread(questions: Vec<Question>, count: usize) -> Vec<Question> {
+    let all = questions.len().max(1);
+    let part = |i: usize| i.saturating_mul(count) / all;
+    let begins = |i: usize| i == 0 || part(i) != part(i - 1);
+    let chosen = questions
+        .into_iter()
+        .enumerate()
+        .filter(|(i, _)| begins(*i));
+    chosen.take(count).map(|(_, question)| question).collect()
+}
+
 fn question(line: Line, id: String) -> Result<Question, String> {
     let (text, key) = match (line.choices, line.answer) {
         (Some(choices), _) => {
@@ -124,6 +136,24 @@ fn question(line: Line, id: String) -> Result<Question, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_is_spread_over_the_whole() {
+        let all = |n: usize| -> Vec<Question> {
+            let question = |i| Question {
+                id: format!("{i}"),
+                text: String::new(),
+                key: Key::Open,
+            };
+            (0..n).map(question).collect()
+        };
+        let ids =
+            |n, count| -> Vec<String> { spread(all(n), count).into_iter().map(|q| q.id).collect() };
+        assert_eq!(ids(6, 3), ["0", "2", "4"]);
+        assert_eq!(ids(6, 4), ["0", "2", "3", "5"]);
+        assert_eq!(ids(3, 9), ["0", "1", "2"]);
+        assert!(ids(3, 0).is_empty() && ids(0, 3).is_empty());
+    }
 
     #[test]
     fn reads_all_three_forms() {

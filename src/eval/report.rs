@@ -22,6 +22,8 @@ pub struct Row {
     pub style: Option<String>,
     /// The condition's name.
     pub condition: String,
+    /// The condition's name, with the style where it is looked for in a condition of none.
+    pub name: String,
     /// Whether the questions have choices.
     pub choices: bool,
     /// Answers that show the style.
@@ -34,8 +36,8 @@ pub struct Row {
     pub tokens: Mean,
     /// Right answers, of those that can be checked.
     pub right: Option<Rate>,
-    /// Milliseconds a token, while all conditions decode together.
-    pub ms_per_token: Mean,
+    /// Milliseconds a token, of answers beside which nothing else was decoded.
+    pub ms_per_token: Option<Mean>,
 }
 
 impl Report {
@@ -87,7 +89,7 @@ impl Report {
             }
             let _ = writeln!(
                 table,
-                "| {} | {} | {} | {} | {} | {} | {} | {:.1} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} |",
                 row.condition,
                 if row.choices { "choices" } else { "plain" },
                 words(row.marked.as_ref()),
@@ -95,7 +97,8 @@ impl Report {
                 words(Some(&row.ended)),
                 mean(&row.tokens),
                 words(row.right.as_ref()),
-                row.ms_per_token.mean,
+                row.ms_per_token
+                    .map_or("".into(), |ms| format!("{:.1}", ms.mean)),
             );
         }
         table
@@ -115,6 +118,12 @@ fn row(
     Some(Row {
         style: marker.map(|(style, _)| style.clone()),
         condition: condition.name.clone(),
+        name: match marker {
+            Some((style, _)) if condition.style.is_none() => {
+                format!("{} ({style})", condition.name)
+            }
+            _ => condition.name.clone(),
+        },
         choices,
         marked: marker
             .and_then(|(_, marker)| Rate::new(answers.iter().map(|(_, a)| marker.is_in(&a.text)))),
@@ -122,7 +131,12 @@ fn row(
         ended: Rate::new(reasons(StopReason::EndOfText))?,
         tokens: Mean::new(&figures(|answer| answer.tokens as f64))?,
         right: Rate::new(answers.iter().filter_map(|(q, a)| grade(&q.key, &a.text))),
-        ms_per_token: Mean::new(&figures(|answer| answer.ms_per_token))?,
+        ms_per_token: Mean::new(
+            &answers
+                .iter()
+                .filter_map(|(_, a)| a.ms_per_token)
+                .collect::<Vec<_>>(),
+        ),
     })
 }
 
@@ -155,7 +169,8 @@ mod tests {
             text: text.into(),
             tokens: 10,
             stop_reason,
-            ms_per_token: 2.0,
+            ms_per_token: Some(2.0),
+            made_from: String::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The loop over questions and conditions.
 
+use super::condition::digest;
 use super::{Condition, Question};
 use crate::engine::Engine;
 use crate::generate::{Event, LaneRequest, Request, StopReason, generate};
@@ -7,6 +8,7 @@ use crate::observer::Observer;
 use crate::{Error, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// One answer.
@@ -24,8 +26,12 @@ pub struct Answer {
     pub tokens: usize,
     /// Why it ended.
     pub stop_reason: StopReason,
-    /// Of decoding, a token, while all conditions of a batch decode together.
-    pub ms_per_token: f64,
+    /// Milliseconds of decoding a token, where nothing else decoded beside it.
+    pub ms_per_token: Option<f64>,
+    /// A digest of everything that the answer depends on: the model, the question, the condition with
+    /// its vectors, and the longest answer.
+    #[serde(default)]
+    pub made_from: String,
 }
 
 /// How far an evaluation is.
@@ -40,10 +46,12 @@ pub struct EvalProgress {
 }
 
 /// Has each question answered `samples` times under each condition, in as many lanes as the engine
-/// has. `kept` are answers from before, which are not made again. Gives all answers.
+/// has. `kept` are answers from before, which are not made again where they were made from the same;
+/// others are dropped. Gives all answers.
 ///
 /// # Errors
-/// [`Error::Cancelled`] where the observer breaks; otherwise as [`generate`].
+/// [`Error::InvalidRequest`] where there is nothing to do, [`Error::Questions`] or
+/// [`Error::InvalidRequest`] where two questions or conditions have one name, [`Error::Cancelled`] where the observer breaks; otherwise as [`generate`].
 pub async fn run(
     engine: &mut Engine,
     questions: &[Question],
@@ -53,18 +61,33 @@ pub async fn run(
     kept: Vec<Answer>,
     observer: &mut dyn Observer<EvalProgress>,
 ) -> Result<Vec<Answer>> {
+    check(questions, conditions, samples)?;
     let total = questions.len() * conditions.len() * samples;
+    let model = engine.model().file.sha256.clone();
+    let digests: Vec<String> = conditions.iter().map(Condition::digest).collect();
+    let made_from = |question: &Question, condition: usize| {
+        let parts = (&model, &question.text, &digests[condition], max_tokens);
+        digest(format!("{parts:?}").as_bytes())
+    };
     let mut answers = kept;
     answers.retain(|answer| {
-        questions.iter().any(|q| q.id == answer.question)
-            && conditions.iter().any(|c| c.name == answer.condition)
-            && answer.sample < samples
+        let question = questions.iter().find(|q| q.id == answer.question);
+        let condition = conditions.iter().position(|c| c.name == answer.condition);
+        let (Some(question), Some(condition)) = (question, condition) else {
+            return false;
+        };
+        answer.sample < samples && answer.made_from == made_from(question, condition)
     });
     let width = engine.cache_size().lanes.max(1);
     for question in questions {
         let mut jobs: Vec<Job> = Vec::new();
-        for condition in conditions {
-            let all = (0..samples).map(|sample| Job { condition, sample });
+        for (index, condition) in conditions.iter().enumerate() {
+            let made_from = made_from(question, index);
+            let all = (0..samples).map(|sample| Job {
+                condition,
+                sample,
+                made_from: made_from.clone(),
+            });
             let open = |job: &Job| !answers.iter().any(|a| job.is_answered_by(question, a));
             jobs.extend(all.filter(open));
         }
@@ -99,7 +122,9 @@ pub async fn run(
                     question: question.id.clone(),
                     condition: job.condition.name.clone(),
                     sample: job.sample,
-                    ms_per_token: lane.decode_ms / lane.tokens.len().max(1) as f64,
+                    ms_per_token: (jobs.len() == 1)
+                        .then(|| lane.decode_ms / lane.tokens.len().max(1) as f64),
+                    made_from: job.made_from.clone(),
                     tokens: lane.tokens.len(),
                     text: lane.text,
                     stop_reason: lane.stop_reason,
@@ -119,10 +144,35 @@ pub async fn run(
     Ok(answers)
 }
 
+/// Refuses what could not be told apart, and nothing to do.
+fn check(questions: &[Question], conditions: &[Condition], samples: usize) -> Result<()> {
+    if questions.is_empty() || conditions.is_empty() || samples == 0 {
+        return Err(Error::InvalidRequest(
+            "an evaluation needs at least one question, one condition and one answer to each"
+                .into(),
+        ));
+    }
+    let mut names = HashSet::new();
+    if let Some(twice) = conditions.iter().find(|c| !names.insert(&c.name)) {
+        return Err(Error::InvalidRequest(format!(
+            "two conditions are called {:?}: give vectors other file names, or leave one out",
+            twice.name
+        )));
+    }
+    let mut ids = HashSet::new();
+    match questions.iter().find(|q| !ids.insert(&q.id)) {
+        Some(twice) => Err(Error::Questions {
+            reason: format!("two of them have the id {:?}: give each its own", twice.id),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// One answer to make.
 struct Job<'a> {
     condition: &'a Condition,
     sample: usize,
+    made_from: String,
 }
 
 impl Job<'_> {

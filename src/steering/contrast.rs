@@ -67,7 +67,7 @@ impl Default for PairOptions {
 /// # Errors
 /// [`Error::Pairs`] with the line of what cannot be read, or where there is no item.
 pub fn parse(text: &str) -> Result<Vec<ContrastItem>> {
-    super::pairs::parse_list(text, "question")
+    super::pairs::parse_list(text, "question", r#""question", "answer" and "reasoning""#)
 }
 
 /// The pairs that a set makes for one style. The same options choose the same questions and

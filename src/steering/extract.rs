@@ -126,6 +126,17 @@ impl<'a> Extractor<'a> {
         if pairs.is_empty() {
             return Err(bad("there is no pair".into()));
         }
+        if options.heads == Some(0) {
+            return Err(bad("no head is to be kept: keep at least one".into()));
+        }
+        if let Average::Clusters(count) = options.average
+            && (count == 0 || count > pairs.len())
+        {
+            return Err(bad(format!(
+                "{} pairs cannot make {count} clusters",
+                pairs.len()
+            )));
+        }
         let mut watch = Watch::new(observer, pairs.len());
         let mut contrasts = Vec::with_capacity(pairs.len());
         for (i, pair) in pairs.iter().enumerate() {

@@ -20,12 +20,19 @@ pub struct ContrastivePair {
 /// # Errors
 /// [`Error::Pairs`] with the line and column of what cannot be read, or where there is no pair.
 pub fn parse(text: &str) -> Result<Vec<ContrastivePair>> {
-    parse_list(text, "pair")
+    parse_list(text, "pair", r#"the texts "positive" and "negative""#)
 }
 
-/// Reads a JSON list, or JSON lines, of anything that vectors are made from; `what` is one of them.
-pub(super) fn parse_list<T: DeserializeOwned>(text: &str, what: &str) -> Result<Vec<T>> {
-    let bad = |reason: String| Error::Pairs { reason };
+/// Reads a JSON list, or JSON lines, of anything that vectors are made from; `what` is one of them,
+/// `holds` what it has.
+pub(super) fn parse_list<T: DeserializeOwned>(
+    text: &str,
+    what: &str,
+    holds: &str,
+) -> Result<Vec<T>> {
+    let bad = |reason: String| Error::Pairs {
+        reason: format!("{reason}. It takes a JSON list, or JSON lines, of objects with {holds}"),
+    };
     let list = lines::parse(text).map_err(bad)?;
     if list.is_empty() {
         return Err(bad(format!("there is no {what} in the file")));

@@ -327,10 +327,15 @@ impl WebEngine {
             (None, None) => "",
         };
         let offset = model.tokenizer.encode(offset)?;
+        let recommended = steering
+            .iter()
+            .filter(|s| !s.strength.is_zero())
+            .filter_map(|s| s.vector.metadata.repetition_penalty)
+            .reduce(f32::max);
         Ok(LaneRequest {
             offset,
+            sampling: sampling.of_lane(options, recommended),
             steering,
-            sampling: sampling.of_lane(options, None),
             ..LaneRequest::default()
         })
     }

@@ -110,7 +110,10 @@ export interface LaneOptions {
   offset?: string;
   /** All of it is added in one write. */
   steering?: SteeringOptions[];
-  /** In this lane alone, instead of that of `sampling`. */
+  /**
+   * In this lane alone, instead of that of `sampling`; where both are missing, a steered lane has its
+   * vector's.
+   */
   repetitionPenalty?: number;
 }
 
@@ -360,7 +363,7 @@ export interface EvaluateRequest {
   sampling?: SamplingOptions;
   samples?: number;
   maxTokens: number;
-  /** Answers from before, which are not made again. */
+  /** Answers from before, which are not made again if they were made from the same. */
   answers?: EvaluateAnswer[];
   /** The set from which the vectors were made, where activations are asked for. */
   items?: ContrastItem[];
@@ -373,7 +376,9 @@ export interface EvaluateAnswer {
   text: string;
   tokens: number;
   stop_reason: StopReason;
-  ms_per_token: number;
+  ms_per_token?: number;
+  /** A digest of all that the answer depends on. */
+  made_from: string;
 }
 
 export type EvaluateProgress =
@@ -394,13 +399,16 @@ export interface EvaluateResult {
   rows: {
     style?: string;
     condition: string;
+    /** The condition, with the style where it is looked for in a condition of none. */
+    name: string;
     choices: boolean;
     marked?: Rate;
     loops: Rate;
     ended: Rate;
     tokens: { mean: number; interval: [number, number] };
     right?: Rate;
-    ms_per_token: { mean: number; interval: [number, number] };
+    /** Missing where answers were decoded together. */
+    ms_per_token?: { mean: number; interval: [number, number] };
   }[];
   /** The same as a table in Markdown. */
   table: string;

@@ -29,6 +29,10 @@ describe('a style of the visitor’s own', () => {
   test('examples typed into the page become a vector that shows their style', async () => {
     const { page } = session;
     await page.fill('#workshop-name', 'Sailor');
+    const first = page.locator('#workshop-examples li').first();
+    await first.locator('[name=question]').fill('Why do we sleep at night?');
+    await first.locator('[name=reasoning]').fill('Imagine a city that closes its streets every night so that workers can mend them. Your body mends itself in the same way while you lie still.');
+    await first.locator('[name=answer]').fill('because the body mends itself');
     await page.click('#workshop-make');
     await idle(page);
     assert.match(await page.locator('#workshop-status').innerText(), /^Sailor is ready and chosen above\. Ask something\.$/);

@@ -32,8 +32,8 @@ export function createEvaluationForm(actions) {
   const table = element('evaluation-table', HTMLTableElement);
   const inputs = /** @type {Record<string, HTMLInputElement>} */ (/** @type {unknown} */ (form.elements));
   let busy = false;
-  /** When the first new answer was begun, and how many there were. */
-  let begun = { at: 0, done: 0 };
+  /** When the first new answer was begun, and how many were there before. @type {{ at: number, done: number | undefined }} */
+  let begun = { at: 0, done: undefined };
 
   run.textContent = texts.evaluation.run;
   form.addEventListener('submit', (event) => {
@@ -89,10 +89,14 @@ export function createEvaluationForm(actions) {
       status.textContent = text;
     },
 
-    /** Answers are made from now on. @param {number} kept those that are there */
-    begin(kept) {
-      status.textContent = texts.evaluation.begun(kept);
-      begun = { at: performance.now(), done: kept };
+    get busy() {
+      return busy;
+    },
+
+    /** Answers are made from now on. */
+    begin() {
+      status.textContent = texts.evaluation.begun;
+      begun = { at: performance.now(), done: undefined };
     },
 
     /** @param {EvaluateProgress | ExtractProgress} progress */
@@ -105,8 +109,9 @@ export function createEvaluationForm(actions) {
         return;
       }
       const { done, total } = progress;
-      const perAnswer = (performance.now() - begun.at) / (done - begun.done);
-      const left = done - begun.done < 4 ? undefined : (perAnswer * (total - done)) / 1000;
+      begun.done ??= done - 1;
+      const made = done - begun.done;
+      const left = made < 4 ? undefined : ((performance.now() - begun.at) / made) * ((total - done) / 1000);
       status.textContent = texts.evaluation.progress(done, total, left);
     },
 
@@ -116,10 +121,8 @@ export function createEvaluationForm(actions) {
       plot.src = `data:image/svg+xml,${encodeURIComponent(svg)}`;
       plot.alt = texts.evaluation.plot;
       table.tHead?.replaceChildren(row(texts.evaluation.columns, 'th'));
-      table.tBodies[0].replaceChildren(...rows.map(({ condition, style, choices, marked, loops, tokens, right }) => {
+      table.tBodies[0].replaceChildren(...rows.map(({ name, choices, marked, loops, tokens, right }) => {
         const { rate, withChoices, withoutChoices } = texts.evaluation;
-        // Plain answers are looked through for every style.
-        const name = style && !condition.includes(' at ') && !condition.startsWith('activation') ? `${condition} (${style})` : condition;
         return row([name, choices ? withChoices : withoutChoices, rate(marked), rate(loops), String(Math.round(tokens.mean)), rate(right)], 'td');
       }));
       result.hidden = save.hidden = false;

@@ -40,6 +40,7 @@ export function createPresets(presets, onChoose, onChange) {
     description.textContent = preset.description;
     // Vectors from elsewhere may want more than those of the site.
     slider.max = end.textContent = String(Math.max(USUAL_MAX, Math.ceil(1.5 * preset.recommended.values)));
+    slider.min = String(Math.min(0, Math.floor(1.5 * preset.recommended.values)));
     slider.value = String(preset.recommended.values);
     mark.style.setProperty('--mark', String(preset.recommended.values / Number(slider.max)));
     onChoose(preset);

@@ -123,6 +123,10 @@ export function createWorkshopForm(actions) {
       bar.value = 0;
     },
 
+    get busy() {
+      return busy;
+    },
+
     /** @param {string} text */
     set status(text) {
       status.textContent = text;
@@ -165,5 +169,6 @@ function marker(reasonings) {
   }
   const beginnings = shared.length > 0 ? [shared.join(' ')] : [...new Set(words.map(([first]) => first))];
   const escaped = beginnings.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
-  return `(?i)^\\W*(${escaped.join('|')})`;
+  // A word ends where it ends: "I" is not "It".
+  return `(?i)^\\W*(${escaped.join('|')})(\\W|$)`;
 }

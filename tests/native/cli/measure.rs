@@ -56,15 +56,14 @@ fn eval_compares_with_activations_and_goes_on_where_it_was() {
         &answers,
     ];
     let measured = |more: &[&str]| {
-        let short = [&["--max-tokens", "6"], more].concat();
+        let short = [&["--max-tokens", "6", "--repetition-penalty", "1"], more].concat();
         stdout(run(&command("eval", &base, &short)))
     };
     let first = measured(&["--without", "offset,prompt,prompt+steered"]);
     assert!(first.contains("| plain | plain |"), "{first}");
     assert!(first.contains("| stepwise at 6 | choices |"), "{first}");
-    // What they were made with, and four answers.
     let kept = read(&answers);
-    assert_eq!(kept.lines().count(), 1 + 4);
+    assert_eq!(kept.lines().count(), 4);
 
     let more = measured(&[
         "--without",
@@ -84,7 +83,7 @@ fn eval_compares_with_activations_and_goes_on_where_it_was() {
         read(&answers).starts_with(&kept),
         "what was kept is not made again"
     );
-    assert_eq!(read(&answers).lines().count(), 1 + 4 + 8, "{more}");
+    assert_eq!(read(&answers).lines().count(), 4 + 8, "{more}");
     let names = conditions(&figures);
     assert_eq!(names.len(), 6, "{names:?}");
     assert_eq!(names[5], "activation, stepwise, layer 20 at 4");
@@ -109,8 +108,29 @@ fn eval_compares_with_activations_and_goes_on_where_it_was() {
         assert_ne!(at(4), answer("plain"));
     }
 
-    let longer = command("eval", &base, &["--max-tokens", "7"]);
-    refused(&longer, &["another model, length or sampling", &answers]);
+    // Other answers are made where anything else is asked for, such as longer ones.
+    stdout(run(&command(
+        "eval",
+        &base,
+        &[
+            "--max-tokens",
+            "7",
+            "--without",
+            "offset,prompt,prompt+steered",
+        ],
+    )));
+    assert_eq!(read(&answers).lines().count(), 4 + 8 + 4);
+    let twice = command("eval", &base, &["--vectors", &vector]);
+    refused(&twice, &["two conditions are called", "stepwise"]);
+    let foreign = [
+        "--questions",
+        &questions,
+        "--vectors",
+        &vector,
+        "--answers",
+        &questions,
+    ];
+    refused(&command("eval", &foreign, &[]), &["no answers", &questions]);
 }
 
 #[test]

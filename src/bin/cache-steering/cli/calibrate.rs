@@ -22,7 +22,7 @@ pub struct Args {
     /// So many of them, spread over the file
     #[arg(long, value_name = "N", default_value_t = 8)]
     count: usize,
-    /// Factors of the values, in rising order
+    /// Factors of the values
     #[arg(long, value_name = "C,C,...", value_delimiter = ',', default_values_t = CalibrateOptions::default().values, allow_negative_numbers = true)]
     values: Vec<f32>,
     /// Longest answer, in tokens
@@ -34,10 +34,12 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<()> {
+    if let Some(path) = &args.out {
+        files::check_writable(path)?;
+    }
     let mut vector = SteeringVector::from_bytes(&files::read(&args.vector)?)?;
     let all = eval::question::parse(&files::read_text(&args.questions)?)?;
-    let step = (all.len() / args.count.max(1)).max(1);
-    let questions: Vec<_> = all.into_iter().step_by(step).take(args.count).collect();
+    let questions = eval::question::spread(all, args.count);
     let text = args.model.text().await?;
     vector.check(&text.config)?;
     let mut longest = 0;

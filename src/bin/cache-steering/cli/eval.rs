@@ -147,13 +147,12 @@ impl Args {
             });
         }
         for Named { style, vector, .. } in vectors {
-            let recommended = [vector.metadata.recommended.values];
-            let values = match self.values.is_empty() {
-                true => &recommended[..],
-                false => &self.values,
+            let values: Vec<Option<f32>> = match self.values.is_empty() {
+                true => vec![None],
+                false => self.values.iter().copied().map(Some).collect(),
             };
-            for &values in values {
-                let strength = self.strength.of(vector, Some(values));
+            for values in values {
+                let strength = self.strength.of(vector, values)?;
                 let steering = vec![Steering {
                     strength,
                     vector: vector.clone(),
@@ -166,15 +165,16 @@ impl Args {
                     steering,
                     ..plain.clone()
                 };
-                if wants("prompt+steered") {
-                    conditions.push(Condition {
-                        name: format!("prompt + {}", steered.name),
-                        appended: Some(THINK_PROMPT.into()),
-                        ..steered.clone()
-                    });
-                }
+                let prompted = Condition {
+                    name: format!("prompt + {}", steered.name),
+                    appended: Some(THINK_PROMPT.into()),
+                    ..steered.clone()
+                };
                 if wants("steered") {
                     conditions.push(steered);
+                }
+                if wants("prompt+steered") {
+                    conditions.push(prompted);
                 }
             }
         }

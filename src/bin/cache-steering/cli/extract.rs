@@ -2,11 +2,12 @@
 
 use super::model::ModelArgs;
 use super::{files, progress};
+use cache_steering::eval::Marker;
 use cache_steering::steering::contrast::{self, PairOptions, Selection};
 use cache_steering::steering::extract::{Average, Contrast, TokenPosition};
 use cache_steering::steering::{
     ContrastivePair, ExtractOptions, ExtractProgress, Extractor, KeyFrame, SteeringVector,
-    Strength, VectorMetadata, pairs, style,
+    Strength, StrengthUnit, VectorMetadata, pairs, style,
 };
 use cache_steering::{Error, Result};
 use clap::ValueEnum;
@@ -25,7 +26,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME", requires = "set")]
     style: Option<String>,
     /// Make a vector for each style of this list, named after it
-    #[arg(long, value_name = "F.json", requires = "set", conflicts_with_all = ["style", "marker", "count", "shots", "selection", "seed", "offset", "values", "keys", "first_layer", "label", "description"])]
+    #[arg(long, value_name = "F.json", requires = "set", conflicts_with_all = ["style", "marker", "count", "shots", "selection", "seed", "offset", "values", "keys", "first_layer", "last_layer", "repetition_penalty", "label", "description"])]
     styles: Option<PathBuf>,
     /// List the vectors here for the page, under the name of their folder
     #[arg(long, value_name = "F.json", requires = "styles")]
@@ -44,7 +45,7 @@ pub struct Args {
 struct Source {
     /// A JSON list, or JSON lines, of objects with the texts "positive" and "negative", in the
     /// model's chat format
-    #[arg(long, value_name = "F.json")]
+    #[arg(long, value_name = "F.json", conflicts_with_all = ["style", "count", "selection"])]
     pairs: Option<PathBuf>,
     /// A contrastive set: objects with "question", "choices", "answer" and "reasoning"
     #[arg(long, value_name = "F.jsonl")]
@@ -87,6 +88,12 @@ struct About {
     /// Recommended first layer, counted from 0
     #[arg(long, value_name = "N", default_value_t = Strength::default().first_layer)]
     first_layer: usize,
+    /// Recommended last layer [default: the last one that there is]
+    #[arg(long, value_name = "N")]
+    last_layer: Option<usize>,
+    /// Recommended repetition penalty: steered answers go round in circles more easily than plain ones
+    #[arg(long, value_name = "R", default_value_t = 1.1)]
+    repetition_penalty: f32,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -130,6 +137,13 @@ pub async fn run(args: Args) -> Result<()> {
     let tasks = args.tasks(&text.chat)?;
     let mut longest = 1;
     for task in &tasks {
+        if let Some(folder) = task.out.parent() {
+            std::fs::create_dir_all(folder).map_err(|source| files::io_error(folder, source))?;
+        }
+        files::check_writable(&task.out)?;
+        if let Some(pattern) = &task.metadata.marker {
+            Marker::new(pattern)?;
+        }
         task.metadata.recommended.check(text.config.n_layers)?;
         for pair in &task.pairs {
             for prompt in [&pair.positive, &pair.negative] {
@@ -154,9 +168,6 @@ pub async fn run(args: Args) -> Result<()> {
             .extract(&task.pairs, &task.options, task.metadata, &mut observer)
             .await?;
         bar.finish_and_clear();
-        if let Some(folder) = task.out.parent() {
-            std::fs::create_dir_all(folder).map_err(|source| files::io_error(folder, source))?;
-        }
         files::write(&task.out, &vector.to_bytes()?)?;
         listed.push(Listed::of(&task.out, &vector));
         eprintln!(
@@ -225,8 +236,10 @@ impl Args {
                 values: about.values,
                 keys: about.keys,
                 first_layer: about.first_layer,
-                ..Strength::default()
+                last_layer: about.last_layer,
+                unit: StrengthUnit::Vector,
             },
+            repetition_penalty: Some(about.repetition_penalty),
             label: about.label.clone(),
             description: about.description.clone(),
             marker: about.marker.clone(),

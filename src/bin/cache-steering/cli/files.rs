@@ -23,6 +23,20 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).map_err(|source| io_error(path, source))
 }
 
+/// Finds out before long work whether its result can be written. The file stays as it is.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let existed = path.exists();
+    let open = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path);
+    open.map_err(|source| io_error(path, source))?;
+    if !existed {
+        std::fs::remove_file(path).map_err(|source| io_error(path, source))?;
+    }
+    Ok(())
+}
+
 pub fn io_error(path: &Path, source: std::io::Error) -> Error {
     Error::Io {
         path: path.display().to_string(),

@@ -3,7 +3,7 @@
 use super::{files, print, print_json};
 use cache_steering::model::load::{ByteSource, FileSource, read_header};
 use cache_steering::model::{ModelConfig, Tokenizer};
-use cache_steering::steering::{SteeringVector, VectorMetadata};
+use cache_steering::steering::{SteeringVector, StrengthUnit, VectorMetadata};
 use cache_steering::{Error, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -229,8 +229,15 @@ impl VectorReport {
         table.row(
             "strength",
             format!(
-                "values {}, keys {}, from layer {}",
-                r.values, r.keys, r.first_layer
+                "values {}, keys {}, layers {} to {}{}",
+                r.values,
+                r.keys,
+                r.first_layer,
+                r.last_layer.unwrap_or(self.n_layers.saturating_sub(1)),
+                match r.unit {
+                    StrengthUnit::Vector => "",
+                    StrengthUnit::Slot => ", in lengths of the slot",
+                }
             ),
         );
         for (name, value) in [
@@ -239,7 +246,15 @@ impl VectorReport {
             ("model", m.model.name.clone()),
             ("architecture", m.model.architecture.clone()),
             ("model sha256", m.model.sha256.clone()),
+            ("marker", m.marker.clone()),
+            (
+                "penalty",
+                m.repetition_penalty.map(|penalty| penalty.to_string()),
+            ),
+            ("extraction", Some(format!("{:?}", m.extraction))),
             ("pair set", m.pair_set.clone()),
+            ("style", m.style.clone()),
+            ("selection", m.selection.map(|s| format!("{s:?}"))),
             ("pairs", number(m.pairs.map(|n| n as u64))),
             ("shots", number(m.shots.map(|n| n as u64))),
             ("seed", number(m.seed)),

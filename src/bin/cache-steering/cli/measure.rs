@@ -4,11 +4,9 @@ use super::model::{ModelArgs, TextParts};
 use super::sampling::SamplingArgs;
 use super::{files, print, progress};
 use cache_steering::eval::{self, Answer, Condition, EvalProgress, Marker, Question, Report};
-use cache_steering::generate::Sampling;
 use cache_steering::observer::Observer;
 use cache_steering::steering::{ContrastivePair, ExtractProgress, Extractor};
 use cache_steering::{Engine, Error, Result};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -22,7 +20,8 @@ pub struct MeasureArgs {
     questions: Vec<PathBuf>,
     #[command(flatten)]
     pub sampling: SamplingArgs,
-    /// Answers to each question under each condition; more than one makes sense above temperature 0
+    /// Answers to each question under each condition; more than one makes sense above temperature 0.
+    /// The intervals take them for independent, which answers to one question are not
     #[arg(long, value_name = "N", default_value_t = 1)]
     samples: usize,
     /// Longest answer, in tokens
@@ -40,14 +39,6 @@ pub struct MeasureArgs {
     /// Draw the figures into this file
     #[arg(long, value_name = "F.svg")]
     plot: Option<PathBuf>,
-}
-
-/// The first line of a file of answers: what they were made with, beside their conditions.
-#[derive(PartialEq, Serialize, Deserialize)]
-struct Settings {
-    model_sha256: String,
-    max_tokens: usize,
-    sampling: Sampling,
 }
 
 impl MeasureArgs {
@@ -89,16 +80,11 @@ impl MeasureArgs {
         conditions: &[Condition],
         markers: &BTreeMap<String, Marker>,
     ) -> Result<()> {
-        let settings = Settings {
-            model_sha256: engine.model().file.sha256.clone(),
-            max_tokens: self.max_tokens,
-            sampling: self.sampling.sampling(&[]),
-        };
+        for path in self.json.iter().chain(&self.plot) {
+            files::check_writable(path)?;
+        }
         let (kept, mut file) = match &self.answers {
-            Some(path) => {
-                let kept = kept(path, &settings)?;
-                (kept, Some((path, append_to(path)?)))
-            }
+            Some(path) => (kept(path)?, Some((path, append_to(path)?))),
             None => (Vec::new(), None),
         };
         let bar = progress::steps("answers");
@@ -164,32 +150,28 @@ pub async fn extracting<T>(
 }
 
 /// The answers of an earlier run. A line that a broken run left half-written is dropped.
-fn kept(path: &Path, settings: &Settings) -> Result<Vec<Answer>> {
-    let text = match path.exists() {
-        true => files::read_text(path)?,
-        false => String::new(),
-    };
-    let mut file = append_to(path)?;
-    if text.is_empty() {
-        write_line(settings, &mut file).map_err(|source| files::io_error(path, source))?;
+fn kept(path: &Path) -> Result<Vec<Answer>> {
+    if !path.exists() {
         return Ok(Vec::new());
     }
-    let mut lines = text.lines();
-    let made_with: Option<Settings> = lines.next().and_then(|l| serde_json::from_str(l).ok());
-    if made_with.as_ref() != Some(settings) {
+    let text = files::read_text(path)?;
+    let answers: Vec<Answer> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    if answers.is_empty() && text.lines().count() > 1 {
         return Err(Error::InvalidRequest(format!(
-            "the answers in {} were made with another model, length or sampling. Give --answers another file, or delete this one",
+            "{} holds no answers of an evaluation: give --answers a file of its own",
             path.display()
         )));
     }
-    if !text.ends_with('\n') {
+    if !text.is_empty() && !text.ends_with('\n') {
         // Or the next answer would go on in the broken line.
-        file.write_all(b"\n")
+        append_to(path)?
+            .write_all(b"\n")
             .map_err(|source| files::io_error(path, source))?;
     }
-    Ok(lines
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect())
+    Ok(answers)
 }
 
 fn append_to(path: &Path) -> Result<File> {
@@ -197,8 +179,8 @@ fn append_to(path: &Path) -> Result<File> {
     open.map_err(|source| files::io_error(path, source))
 }
 
-fn write_line(value: &impl Serialize, file: &mut File) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
+fn write_line(answer: &Answer, file: &mut File) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
     line.push(b'\n');
     file.write_all(&line)
 }

@@ -46,6 +46,7 @@ impl SamplingArgs {
     pub fn sampling(&self, steering: &[Steering]) -> Sampling {
         let recommended = steering
             .iter()
+            .filter(|s| !s.strength.is_zero())
             .filter_map(|s| s.vector.metadata.repetition_penalty)
             .reduce(f32::max);
         Sampling {

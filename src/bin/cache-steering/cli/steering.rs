@@ -70,7 +70,7 @@ impl SteeringArgs {
             .iter()
             .map(|path| {
                 let vector = SteeringVector::from_bytes(&files::read(path)?)?;
-                let strength = self.strength.of(&vector, values.next());
+                let strength = self.strength.of(&vector, values.next())?;
                 vector.check(config)?;
                 strength.check(config.n_layers)?;
                 Ok(Steering {
@@ -95,21 +95,27 @@ impl SteeringArgs {
 
 impl StrengthArgs {
     /// What was asked for, else what the vector recommends.
-    pub fn of(&self, vector: &SteeringVector, values: Option<f32>) -> Strength {
+    pub fn of(&self, vector: &SteeringVector, values: Option<f32>) -> Result<Strength> {
         let mut recommended = vector.metadata.recommended;
+        let unit = match self.unit {
+            Some(Unit::Vector) => StrengthUnit::Vector,
+            Some(Unit::Slot) => StrengthUnit::Slot,
+            None => recommended.unit,
+        };
+        if unit != recommended.unit && values.is_none() {
+            return Err(Error::InvalidRequest(
+                "the vector recommends a strength in another unit: say with --values how many of this one".into(),
+            ));
+        }
         if let Some(values) = values {
             recommended = recommended.with_values(values);
         }
-        Strength {
+        Ok(Strength {
             values: recommended.values,
             keys: self.keys.unwrap_or(recommended.keys),
             first_layer: self.first_layer.unwrap_or(recommended.first_layer),
             last_layer: self.last_layer.or(recommended.last_layer),
-            unit: match self.unit {
-                Some(Unit::Vector) => StrengthUnit::Vector,
-                Some(Unit::Slot) => StrengthUnit::Slot,
-                None => recommended.unit,
-            },
-        }
+            unit,
+        })
     }
 }
