@@ -1,13 +1,10 @@
 //! One tensor from the bytes of the file to a [`WeightMatrix`].
 
-use super::ModelConfig;
 use super::header::TensorInfo;
 use super::weights::{LayerWeight, WeightFormat, WeightMatrix, WeightName};
+use super::{ModelConfig, blocks};
 use crate::Result;
-use candle_core::Device;
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use half::f16;
-use std::borrow::Cow;
+use candle_core::quantized::GgmlDType;
 
 /// What becomes of a GGML type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +12,7 @@ enum Conversion {
     /// The bytes stay as they are.
     Keep(WeightFormat),
     /// The values are unpacked and stored in this format.
-    Unpack(WeightFormat),
+    Convert(WeightFormat),
 }
 
 /// How the tensor is brought into one of the engine's formats, if it can be.
@@ -25,12 +22,15 @@ fn conversion(name: WeightName, dtype: GgmlDType) -> Option<Conversion> {
         Type::F32 => Conversion::Keep(WeightFormat::F32),
         // Formats of activations; candle cannot unpack them.
         Type::Q8_1 | Type::Q8K => return None,
-        _ if name.is_norm() => Conversion::Unpack(WeightFormat::F32),
+        _ if name.is_norm() => Conversion::Convert(WeightFormat::F32),
         Type::F16 => Conversion::Keep(WeightFormat::F16),
         Type::Q8_0 => Conversion::Keep(WeightFormat::Q8_0),
         Type::Q4_0 => Conversion::Keep(WeightFormat::Q4_0),
         Type::Q4_1 => Conversion::Keep(WeightFormat::Q4_1),
-        _ => Conversion::Unpack(WeightFormat::F16),
+        Type::BF16 => Conversion::Convert(WeightFormat::F16),
+        // Blocks of 2 to 6 bits: 8 bits hold them to a fraction of their own step, in half the memory
+        // of halves.
+        _ => Conversion::Convert(WeightFormat::Q8_0),
     })
 }
 
@@ -52,16 +52,9 @@ pub(super) fn matrix(
     let (rows, cols) = name.shape(config);
     let (format, mut data) = match conversion(name, info.dtype) {
         Some(Conversion::Keep(format)) => (format, data),
-        Some(Conversion::Unpack(format)) => {
-            let values = unpack(info.dtype, data, rows, cols)?;
-            let bytes = match format {
-                WeightFormat::F32 => bytemuck::cast_slice(&values).to_vec(),
-                _ => values
-                    .iter()
-                    .flat_map(|&value| f16::from_f32(value).to_le_bytes())
-                    .collect(),
-            };
-            (format, bytes)
+        Some(Conversion::Convert(format)) => {
+            let values = blocks::unpack(info.dtype, &data, rows * cols)?;
+            (format, blocks::pack(format.dtype(), &values)?)
         }
         None => {
             return Err(crate::Error::TensorType {
@@ -79,13 +72,6 @@ pub(super) fn matrix(
         cols,
         data,
     })
-}
-
-/// The values of a tensor of any type that candle knows.
-fn unpack(dtype: GgmlDType, data: Vec<u8>, rows: usize, cols: usize) -> Result<Vec<f32>> {
-    let storage = QStorage::from_data(Cow::Owned(data), &Device::Cpu, dtype)?;
-    let tensor = QTensor::new(storage, (rows, cols))?.dequantize(&Device::Cpu)?;
-    Ok(tensor.flatten_all()?.to_vec1()?)
 }
 
 /// Reorders the rows of a query or key projection from the order of llama GGUF files to that of
@@ -119,37 +105,37 @@ mod tests {
     }
 
     #[test]
-    fn other_types_are_unpacked_to_halves_and_norms_to_floats() {
+    fn other_types_are_converted_to_what_holds_them() {
         let gate = WeightName::Layer(0, LayerWeight::Gate);
-        let f16 = Some(Conversion::Unpack(WeightFormat::F16));
-        assert_eq!(conversion(gate, GgmlDType::Q4K), f16);
-        assert_eq!(conversion(gate, GgmlDType::BF16), f16);
+        let to = |format| Some(Conversion::Convert(format));
+        assert_eq!(conversion(gate, GgmlDType::Q4K), to(WeightFormat::Q8_0));
+        assert_eq!(conversion(gate, GgmlDType::Q5_1), to(WeightFormat::Q8_0));
+        assert_eq!(conversion(gate, GgmlDType::BF16), to(WeightFormat::F16));
         assert_eq!(
             conversion(WeightName::OutputNorm, GgmlDType::F16),
-            Some(Conversion::Unpack(WeightFormat::F32))
+            to(WeightFormat::F32)
         );
         assert_eq!(conversion(gate, GgmlDType::Q8K), None);
     }
 
     #[test]
-    fn unpacked_values_are_those_that_candle_packed() {
+    fn converted_values_are_those_that_candle_packed() {
         let config = ModelConfig {
             width: 256,
             ffn_width: 32,
             ..crate::model::synthetic::tiny()
         };
         let values: Vec<f32> = (0..32 * 256).map(|i| (i as f32 * 0.37).sin()).collect();
-        let floats = candle_core::Tensor::from_slice(&values, (32, 256), &Device::Cpu).unwrap();
-        for dtype in [
-            GgmlDType::BF16,
-            GgmlDType::Q5_0,
-            GgmlDType::Q5_1,
-            GgmlDType::Q4K,
-            GgmlDType::Q5K,
-            GgmlDType::Q6K,
+        for (dtype, expected) in [
+            (GgmlDType::BF16, WeightFormat::F16),
+            (GgmlDType::Q5_0, WeightFormat::Q8_0),
+            (GgmlDType::Q5_1, WeightFormat::Q8_0),
+            (GgmlDType::Q4K, WeightFormat::Q8_0),
+            (GgmlDType::Q5K, WeightFormat::Q8_0),
+            (GgmlDType::Q6K, WeightFormat::Q8_0),
         ] {
-            let packed = QTensor::quantize(&floats, dtype).unwrap();
-            let data = packed.data().unwrap().into_owned();
+            let data = blocks::pack(dtype, &values).unwrap();
+            let exact = blocks::unpack(dtype, &data, values.len()).unwrap();
             let info = TensorInfo {
                 name: "blk.0.ffn_gate.weight".into(),
                 dtype,
@@ -159,12 +145,12 @@ mod tests {
             };
             let gate = WeightName::Layer(0, LayerWeight::Gate);
             let matrix = matrix(gate, &info, data, &config).unwrap();
-            assert_eq!(matrix.format, WeightFormat::F16);
-            let unpacked: Vec<f16> = bytemuck::pod_collect_to_vec(&matrix.data);
-            for (value, unpacked) in values.iter().zip(unpacked) {
+            assert_eq!(matrix.format, expected);
+            for (exact, converted) in exact.iter().zip(matrix.dequantize().unwrap()) {
+                // Half a step of 127 from the largest value, of 1 or a bit more.
                 assert!(
-                    (value - unpacked.to_f32()).abs() < 0.1,
-                    "{dtype:?}: {value} {unpacked}"
+                    (exact - converted).abs() < 0.0045,
+                    "{dtype:?}: {exact} {converted}"
                 );
             }
         }

@@ -4,6 +4,7 @@
 //! In comes the byte stream of a GGUF file ([`load::ByteSource`]), out goes a [`Model`] and, tensor
 //! by tensor, the weights for a [`BackendBuilder`](crate::backend::BackendBuilder).
 
+pub(crate) mod blocks;
 pub mod chat;
 pub mod config;
 mod convert;

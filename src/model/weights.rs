@@ -1,11 +1,9 @@
 //! The weights of a Llama-architecture model: their names, their storage formats, and one tensor
 //! on its way from the file to a backend.
 
-use super::ModelConfig;
+use super::{ModelConfig, blocks};
 use crate::Result;
-use candle_core::Device;
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use half::f16;
+use candle_core::quantized::GgmlDType;
 
 /// How the values of a matrix are stored. The first three are GGML's blocks of 32 values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -218,31 +216,37 @@ impl WeightMatrix {
     /// # Errors
     /// [`Error::Cpu`](crate::Error::Cpu) where `data` has another length than the sizes say.
     pub fn dequantize(&self) -> Result<Vec<f32>> {
-        let tensor = self.to_qtensor()?.dequantize(&Device::Cpu)?;
-        Ok(tensor.flatten_all()?.to_vec1()?)
+        blocks::unpack(self.format.dtype(), &self.data, self.rows * self.cols)
     }
 
-    /// The same matrix as candle's type.
+    /// The values in another format.
     ///
     /// # Errors
     /// As [`WeightMatrix::dequantize`].
-    pub fn to_qtensor(&self) -> Result<QTensor> {
-        let dtype = self.format.dtype();
-        let storage = QStorage::from_data(self.data.as_slice().into(), &Device::Cpu, dtype)?;
-        Ok(QTensor::new(storage, (self.rows, self.cols))?)
+    pub fn to_format(&self, format: WeightFormat) -> Result<WeightMatrix> {
+        let data = match format {
+            same if same == self.format => self.data.clone(),
+            other => blocks::pack(other.dtype(), &self.dequantize()?)?,
+        };
+        Ok(WeightMatrix {
+            format,
+            data,
+            ..*self
+        })
     }
 
-    /// Stacks the rows of matrices of equal width. Where their formats differ, all become
-    /// [`WeightFormat::F16`], which holds every value of a quantised block to 11 bits, or
-    /// [`WeightFormat::F32`] if one of them is.
+    /// Stacks the rows of matrices of equal width. Where their formats differ, all become the widest
+    /// of them; blocks of 4 and 8 bits, [`WeightFormat::Q8_0`].
     ///
     /// # Errors
     /// As [`WeightMatrix::dequantize`].
     pub fn stack(parts: Vec<WeightMatrix>) -> Result<WeightMatrix> {
+        let has = |format| parts.iter().any(|part| part.format == format);
         let format = match parts.first() {
             Some(first) if parts.iter().all(|p| p.format == first.format) => first.format,
-            _ if parts.iter().any(|p| p.format == WeightFormat::F32) => WeightFormat::F32,
-            _ => WeightFormat::F16,
+            _ if has(WeightFormat::F32) => WeightFormat::F32,
+            _ if has(WeightFormat::F16) => WeightFormat::F16,
+            _ => WeightFormat::Q8_0,
         };
         let mut stacked = WeightMatrix {
             format,
@@ -252,17 +256,7 @@ impl WeightMatrix {
         };
         for part in parts {
             stacked.rows += part.rows;
-            if part.format == format {
-                stacked.data.extend_from_slice(&part.data);
-            } else if format == WeightFormat::F32 {
-                let values = part.dequantize()?;
-                stacked
-                    .data
-                    .extend_from_slice(bytemuck::cast_slice(&values));
-            } else {
-                let halves = part.dequantize()?.into_iter().map(f16::from_f32);
-                stacked.data.extend(halves.flat_map(f16::to_le_bytes));
-            }
+            stacked.data.extend(part.to_format(format)?.data);
         }
         Ok(stacked)
     }

@@ -49,13 +49,12 @@ mod kernel;
 mod tests;
 
 use crate::Result;
+use crate::model::blocks;
 use crate::model::weights::{BLOCK, WeightFormat, WeightMatrix};
 use activations::Activations;
 use block::{PANEL, PackedBlock, Q4_0, Q4_1, Q8_0};
-use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use candle_core::{Device, Tensor};
+use candle_core::quantized::GgmlDType;
 use std::array;
-use std::borrow::Cow;
 
 /// Rows of a matrix that are brought to Q8_0 at once: few, because the floats between the formats
 /// take memory.
@@ -140,14 +139,12 @@ fn unpack_row<B: PackedBlock>(panels: &[B], number: usize, out: &mut [f32]) {
 }
 
 fn to_q8_0(matrix: &WeightMatrix) -> Result<WeightMatrix> {
-    let dtype = matrix.format.dtype();
     let row_bytes = matrix.cols / BLOCK * matrix.format.block_bytes();
     let mut data = Vec::new();
     for rows in matrix.data.chunks(ROWS_AT_ONCE * row_bytes) {
-        let shape = (rows.len() / row_bytes, matrix.cols);
-        let storage = QStorage::from_data(Cow::Borrowed(rows), &Device::Cpu, dtype)?;
-        let floats: Tensor = QTensor::new(storage, shape)?.dequantize(&Device::Cpu)?;
-        data.extend_from_slice(&QTensor::quantize(&floats, GgmlDType::Q8_0)?.data()?);
+        let count = rows.len() / row_bytes * matrix.cols;
+        let floats = blocks::unpack(matrix.format.dtype(), rows, count)?;
+        data.extend(blocks::pack(GgmlDType::Q8_0, &floats)?);
     }
     Ok(WeightMatrix {
         format: WeightFormat::Q8_0,
