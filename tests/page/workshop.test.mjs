@@ -61,6 +61,17 @@ describe('a style of the visitor’s own', () => {
     assert.equal(await page.locator('#strength').inputValue(), found[1]);
   });
 
+  test('so can that of a style of the site', async () => {
+    const { page } = session;
+    await page.locator('.preset', { hasText: 'Numbered steps' }).click();
+    await page.click('#strength-find');
+    await page.locator('#workshop[data-state="busy"]').waitFor();
+    await idle(page);
+    const found = /^The lowest strength that shows the style is ([\d.]+)\.$/.exec(await page.locator('#workshop-status').innerText());
+    assert.equal(await page.locator('#strength').inputValue(), found?.[1]);
+    assert.equal(await page.locator('#workshop-own li').count(), 1, 'it is not one of the visitor’s own');
+  });
+
   test('it can be stopped', async () => {
     const { page } = session;
     await page.fill('#workshop-name', 'Never');
