@@ -5,6 +5,7 @@
 mod backends;
 mod benchmark;
 mod cli;
+mod conversion;
 mod cpu;
 mod decode;
 mod faults;
