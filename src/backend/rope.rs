@@ -1,7 +1,8 @@
 //! Rotary position embedding (Su et al. 2021, arXiv 2104.09864, equation 34), as a table.
 //!
 //! Both backends rotate element `i` with element `i + head_dim / 2` of a head by the angle
-//! `position * base^(-2 i / head_dim)`. The table is computed once: WGSL promises little precision
+//! `position * base^(-2 i / head_dim)`, divided by a factor for each `i` where the model has some. The
+//! table is computed once: WGSL promises little precision
 //! for the sine of a large angle.
 
 use crate::model::ModelConfig;
@@ -34,5 +35,6 @@ pub(crate) fn rotate(config: &ModelConfig, keys: &mut [f32], position: f64) {
 /// What element `i` of a head turns by from one position to the next.
 fn frequency(config: &ModelConfig, i: usize) -> f64 {
     let half = (config.head_dim / 2) as f64;
-    f64::from(config.rope_base).powf(-(i as f64) / half)
+    let factor = config.rope_factors.get(i).copied().map_or(1.0, f64::from);
+    f64::from(config.rope_base).powf(-(i as f64) / half) / factor
 }

@@ -77,7 +77,7 @@ impl Subject for SyntheticModel {
             weights.add(name, &matrix);
             builder.add(name, matrix)?;
             // A layer takes milliseconds: often enough to hear a stop.
-            let layer_starts = !matches!(name, WeightName::Layer(..)) || name.is_norm();
+            let layer_starts = !matches!(name, WeightName::Layer(..)) || name.is_vector();
             if layer_starts && observer.observe(()).await.is_break() {
                 return Err(Error::Cancelled);
             }

@@ -36,6 +36,10 @@ pub struct ModelConfig {
     pub context_length: usize,
     /// Base of the rotary position embedding's frequencies.
     pub rope_base: f32,
+    /// What divides these frequencies, `[head_dim / 2]`: how Llama 3 stretches positions. Nothing does
+    /// where it is empty. It comes with the weights, as the tensor `rope_freqs`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rope_factors: Vec<f32>,
     /// Added to the mean square in RMSNorm.
     pub norm_eps: f32,
 }
@@ -86,6 +90,7 @@ impl ModelConfig {
                 .map_or(0, |tokens| tokens.len()),
             context_length: size("llama.context_length", 1 << 24)?,
             rope_base: rope_base(metadata)?,
+            rope_factors: Vec::new(),
             norm_eps: norm_eps(metadata)?,
         };
         if config.vocab_size == 0 {

@@ -22,7 +22,7 @@ fn conversion(name: WeightName, dtype: GgmlDType) -> Option<Conversion> {
         Type::F32 => Conversion::Keep(WeightFormat::F32),
         // Formats of activations; candle cannot unpack them.
         Type::Q8_1 | Type::Q8K => return None,
-        _ if name.is_norm() => Conversion::Convert(WeightFormat::F32),
+        _ if name.is_vector() => Conversion::Convert(WeightFormat::F32),
         Type::F16 => Conversion::Keep(WeightFormat::F16),
         Type::Q8_0 => Conversion::Keep(WeightFormat::Q8_0),
         Type::Q4_0 => Conversion::Keep(WeightFormat::Q4_0),

@@ -5,8 +5,9 @@
 //! backend, so that no copy of the whole file is ever held.
 
 use super::header::{Header, MAX_HEADER_BYTES, Parsed};
+use super::metadata::unusable;
 use super::stream::Reader;
-use super::weights::WeightName;
+use super::weights::{WeightMatrix, WeightName};
 use super::{ChatTemplate, Model, ModelConfig, Tokenizer, WeightSize, convert};
 use crate::backend::{Backend, BackendBuilder};
 use crate::observer::Observer;
@@ -43,7 +44,7 @@ pub async fn load(
 ) -> Result<(Model, Box<dyn Backend>)> {
     let mut reader = Reader::new(source, Some(observer));
     let header = header(&mut reader).await?;
-    let config = ModelConfig::from_metadata(&header.metadata)?;
+    let mut config = ModelConfig::from_metadata(&header.metadata)?;
     let names = check_tensors(&header, &config)?;
     check_size(&header, reader.size())?;
     let tokenizer = Tokenizer::from_metadata(&header.metadata)?;
@@ -58,6 +59,9 @@ pub async fn load(
         })?;
         let data = reader.take(&what, info.offset, len).await?;
         let matrix = convert::matrix(name, info, data, &config)?;
+        if name == WeightName::RopeFactors {
+            config.rope_factors = rope_factors(&matrix)?;
+        }
         weights.add(name, &matrix);
         builder.add(name, matrix)?;
     }
@@ -154,6 +158,20 @@ fn check_tensors(header: &Header, config: &ModelConfig) -> Result<Vec<WeightName
         known.push(name);
     }
     Ok(known)
+}
+
+fn rope_factors(matrix: &WeightMatrix) -> Result<Vec<f32>> {
+    let factors = matrix.dequantize()?;
+    match factors
+        .iter()
+        .find(|factor| !(factor.is_finite() && **factor > 0.0))
+    {
+        Some(wrong) => Err(unusable(
+            &WeightName::RopeFactors.gguf_name(),
+            format!("has a factor of {wrong}, but they must be greater than 0"),
+        )),
+        None => Ok(factors),
+    }
 }
 
 /// Finds a file that is cut short before its tensors are fetched, where its size is known.

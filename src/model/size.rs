@@ -23,7 +23,7 @@ impl WeightSize {
             self.others += bytes;
         }
         self.has_output |= name == WeightName::Output;
-        if !name.is_norm() {
+        if !name.is_vector() {
             *self.formats.entry(matrix.format.name()).or_default() += bytes;
         }
     }

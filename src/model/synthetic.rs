@@ -37,6 +37,7 @@ pub fn tiny() -> ModelConfig {
         vocab_size: 320,
         context_length: 512,
         rope_base: 10_000.0,
+        rope_factors: Vec::new(),
         norm_eps: 1e-5,
     }
 }
@@ -67,6 +68,7 @@ pub fn smollm2_360m() -> ModelConfig {
         vocab_size: 49152,
         context_length: 8192,
         rope_base: 100_000.0,
+        rope_factors: Vec::new(),
         ..tiny()
     }
 }
@@ -79,13 +81,18 @@ pub fn smollm2_360m() -> ModelConfig {
 /// the sizes do not fit the format.
 pub fn gguf(config: &ModelConfig, format: WeightFormat, seed: u64) -> Result<Vec<u8>> {
     let metadata = metadata(config)?;
-    let tensors: Vec<(String, QTensor)> = WeightName::required(config)
+    let mut tensors: Vec<(String, QTensor)> = WeightName::required(config)
         .zip(0..)
         .map(|(name, n)| {
             let mut random = Random(seed.wrapping_mul(0x1_0000_0001).wrapping_add(n << 40));
             Ok((name.gguf_name(), tensor(config, name, format, &mut random)?))
         })
         .collect::<Result<_>>()?;
+    if !config.rope_factors.is_empty() {
+        let factors = Tensor::new(&config.rope_factors[..], &Device::Cpu)?;
+        let factors = QTensor::quantize(&factors, GgmlDType::F32)?;
+        tensors.push((WeightName::RopeFactors.gguf_name(), factors));
+    }
     let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
     let tensors: Vec<(&str, &QTensor)> = tensors
         .iter()
@@ -126,7 +133,7 @@ pub fn weights(
         let (rows, cols) = name.shape(config);
         let (mean, deviation) = distribution(config, name);
         let format = match (name, format) {
-            _ if name.is_norm() => WeightFormat::F32,
+            _ if name.is_vector() => WeightFormat::F32,
             (WeightName::Embedding, WeightFormat::Q4_0 | WeightFormat::Q4_1) => WeightFormat::Q8_0,
             _ => format,
         };
@@ -194,7 +201,7 @@ fn distribution(config: &ModelConfig, name: WeightName) -> (f32, f32) {
     let per_input = 1.0 / (name.shape(config).1 as f32).sqrt();
     let per_layer = 1.0 / (2.0 * config.n_layers as f32).sqrt();
     match name {
-        _ if name.is_norm() => (1.0, 0.1),
+        _ if name.is_vector() => (1.0, 0.1),
         WeightName::Embedding | WeightName::Output => (0.0, 2.0 * per_input),
         WeightName::Layer(_, LayerWeight::AttentionOutput | LayerWeight::Down) => {
             (0.0, per_input * per_layer)
@@ -211,7 +218,7 @@ fn tensor(
 ) -> Result<QTensor> {
     let (rows, cols) = name.shape(config);
     let (mean, deviation) = distribution(config, name);
-    let dtype = if name.is_norm() {
+    let dtype = if name.is_vector() {
         GgmlDType::F32
     } else {
         format.dtype()
@@ -221,7 +228,7 @@ fn tensor(
     let values: Vec<f32> = (0..rows * cols)
         .map(|_| mean + reach * random.next())
         .collect();
-    let tensor = if name.is_norm() {
+    let tensor = if name.is_vector() {
         Tensor::from_vec(values, cols, &Device::Cpu)?
     } else {
         Tensor::from_vec(values, (rows, cols), &Device::Cpu)?

@@ -75,6 +75,8 @@ pub enum WeightName {
     OutputNorm,
     /// The head, `[vocab_size, width]`; absent where it is tied to the embedding.
     Output,
+    /// [`ModelConfig::rope_factors`], `[head_dim / 2]`; absent in most models.
+    RopeFactors,
     /// A tensor of a transformer block.
     Layer(usize, LayerWeight),
 }
@@ -138,6 +140,7 @@ impl WeightName {
             Self::Embedding => "token_embd.weight".into(),
             Self::OutputNorm => "output_norm.weight".into(),
             Self::Output => "output.weight".into(),
+            Self::RopeFactors => "rope_freqs.weight".into(),
             Self::Layer(layer, weight) => format!("blk.{layer}.{}.weight", weight.gguf_name()),
         }
     }
@@ -148,6 +151,7 @@ impl WeightName {
             "token_embd.weight" => return Some(Self::Embedding),
             "output_norm.weight" => return Some(Self::OutputNorm),
             "output.weight" => return Some(Self::Output),
+            "rope_freqs.weight" => return Some(Self::RopeFactors),
             _ => {}
         }
         let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
@@ -158,21 +162,22 @@ impl WeightName {
         Some(Self::Layer(layer.parse().ok()?, weight))
     }
 
-    /// Whether this is the scale of an RMSNorm: a single row.
-    pub fn is_norm(self) -> bool {
+    /// Whether this is a single row of floats, such as the scale of an RMSNorm, and not a matrix.
+    pub fn is_vector(self) -> bool {
         use LayerWeight::{AttentionNorm, FfnNorm};
         matches!(
             self,
-            Self::OutputNorm | Self::Layer(_, AttentionNorm | FfnNorm)
+            Self::OutputNorm | Self::RopeFactors | Self::Layer(_, AttentionNorm | FfnNorm)
         )
     }
 
-    /// Rows and columns for a model of these sizes; a norm's scale is one row.
+    /// Rows and columns for a model of these sizes; a vector is one row.
     pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
         let c = config;
         match self {
             Self::Embedding | Self::Output => (c.vocab_size, c.width),
             Self::OutputNorm => (1, c.width),
+            Self::RopeFactors => (1, c.head_dim / 2),
             Self::Layer(_, weight) => match weight {
                 LayerWeight::AttentionNorm | LayerWeight::FfnNorm => (1, c.width),
                 LayerWeight::Query => (c.q_width(), c.width),
@@ -184,7 +189,7 @@ impl WeightName {
         }
     }
 
-    /// Every tensor that a model of these sizes must have ([`WeightName::Output`] may be tied).
+    /// Every tensor that a model of these sizes must have ([`WeightName::Output`] may be tied, and [`WeightName::RopeFactors`] is rare).
     pub fn required(config: &ModelConfig) -> impl Iterator<Item = WeightName> {
         [Self::Embedding, Self::OutputNorm].into_iter().chain(
             (0..config.n_layers)

@@ -33,6 +33,7 @@ pub fn shape(n_heads: usize, n_kv_heads: usize, head_dim: usize, vocab_size: usi
         vocab_size,
         context_length: 256,
         rope_base: 10_000.0,
+        rope_factors: Vec::new(),
         norm_eps: 1e-5,
     }
 }
@@ -250,4 +251,27 @@ fn steering_moves_what_follows_and_nothing_else() {
         "the other lane stays as it was"
     );
     assert_ne!(after[config.vocab_size..], *other, "the steered lane moves");
+}
+
+/// Factors that turn the frequencies of one base into those of another are that base.
+#[test]
+fn rope_factors_divide_the_frequencies() {
+    let base = shape(6, 2, 16, 320);
+    let ratio = 3f32;
+    let factored = ModelConfig {
+        rope_factors: (0..8).map(|i| ratio.powf(i as f32 / 8.0)).collect(),
+        ..base.clone()
+    };
+    let other_base = ModelConfig {
+        rope_base: base.rope_base * ratio,
+        ..base.clone()
+    };
+    let logits = |config: &ModelConfig| {
+        let mut pair = pair(config, WeightFormat::F32);
+        pair.compare_logits(&rows(0, 0, tokens(40, 320)), "every position")
+    };
+    let [factored, other_base, plain] = [&factored, &other_base, &base].map(logits);
+    assert_close(&factored, &other_base, EXACT, "factors and base");
+    let differs = |(a, b): (&f32, &f32)| (a - b).abs() > 1e-3;
+    assert!(factored.iter().zip(&plain).any(differs));
 }

@@ -60,7 +60,9 @@ fn take<T>(weights: &mut HashMap<WeightName, T>, name: WeightName) -> Result<T> 
 #[async_trait::async_trait(?Send)]
 impl BackendBuilder for CpuBuilder {
     fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
-        if name.is_norm() {
+        if name == WeightName::RopeFactors {
+            self.config.rope_factors = bytemuck::pod_collect_to_vec(&matrix.data);
+        } else if name.is_vector() {
             let scale = bytemuck::pod_collect_to_vec(&matrix.data);
             self.norms.insert(name, scale);
         } else {

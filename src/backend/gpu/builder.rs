@@ -116,7 +116,11 @@ fn missing(name: WeightName) -> Error {
 #[async_trait(?Send)]
 impl BackendBuilder for GpuBuilder {
     fn add(&mut self, name: WeightName, matrix: WeightMatrix) -> Result<()> {
-        if name.is_norm() {
+        if name == WeightName::RopeFactors {
+            self.config.rope_factors = bytemuck::pod_collect_to_vec(&matrix.data);
+            return Ok(());
+        }
+        if name.is_vector() {
             let norm = self.device.storage_with(&name.gguf_name(), &matrix.data)?;
             self.norms.insert(name, norm);
             return self.device.check();

@@ -22,6 +22,7 @@ fn smollm2_135m() -> ModelConfig {
         vocab_size: 49152,
         context_length: 8192,
         rope_base: 100_000.0,
+        rope_factors: Vec::new(),
         norm_eps: 1e-5,
     }
 }

@@ -26,7 +26,7 @@ fn backend(vocab_size: usize) -> GpuBackend {
     let mut builder = GpuBuilder::new(device, &config, cache).expect("a small cache");
     for name in WeightName::required(&config) {
         let (rows, cols) = name.shape(&config);
-        let format = match name.is_norm() {
+        let format = match name.is_vector() {
             true => WeightFormat::F32,
             false => WeightFormat::Q8_0,
         };
