@@ -1,9 +1,9 @@
 //! `cache-steering calibrate`: the lowest strength that switches the style and leaves the text whole.
 
 use super::model::ModelArgs;
+use super::steering::{read_vector, warn_of_foreign};
 use super::{files, print, progress};
 use cache_steering::eval::{self, CalibrateOptions, CalibrateProgress};
-use cache_steering::steering::SteeringVector;
 use cache_steering::{Error, Result};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -37,11 +37,10 @@ pub async fn run(args: Args) -> Result<()> {
     if let Some(path) = &args.out {
         files::check_writable(path)?;
     }
-    let mut vector = SteeringVector::from_bytes(&files::read(&args.vector)?)?;
     let all = eval::question::parse(&files::read_text(&args.questions)?)?;
     let questions = eval::question::spread(all, args.count);
     let text = args.model.text().await?;
-    vector.check(&text.config)?;
+    let mut vector = read_vector(&args.vector, &text.config)?;
     let mut longest = 0;
     for question in &questions {
         longest = longest.max(text.tokenizer.encode(&question.text)?.len());
@@ -54,6 +53,7 @@ pub async fn run(args: Args) -> Result<()> {
     let capacity = (longest + 128).saturating_add(args.max_tokens);
     let lanes = options.values.len().clamp(1, 8);
     let mut engine = args.model.load_lanes(lanes, capacity).await?;
+    warn_of_foreign(&engine, &vector);
     let bar = progress::steps("answers");
     let mut observer = |CalibrateProgress { done, total }| {
         bar.set_length(total as u64);

@@ -3,8 +3,9 @@
 use super::files;
 use super::measure::{MeasureArgs, extracting};
 use super::model::ModelArgs;
-use super::steering::StrengthArgs;
+use super::steering::{StrengthArgs, read_vector, warn_of_foreign};
 use cache_steering::eval::{Condition, Marker, THINK_PROMPT};
+use cache_steering::model::ModelConfig;
 use cache_steering::steering::{
     Activation, ContrastivePair, Steering, SteeringVector, Strength, contrast,
 };
@@ -73,11 +74,10 @@ pub async fn run(args: Args) -> Result<()> {
     let mut vectors: Vec<Named> = args
         .vectors
         .iter()
-        .map(|path| named(path))
+        .map(|path| named(path, &text.config))
         .collect::<Result<_>>()?;
     let mut markers = BTreeMap::new();
     for Named { style, vector, .. } in &vectors {
-        vector.check(&text.config)?;
         if let Some(pattern) = &vector.metadata.marker {
             markers.insert(style.clone(), Marker::new(pattern)?);
         }
@@ -97,6 +97,9 @@ pub async fn run(args: Args) -> Result<()> {
         .measure
         .load(&args.model, &text, &questions, &pairs)
         .await?;
+    for Named { vector, .. } in &vectors {
+        warn_of_foreign(&engine, vector);
+    }
     if args.activation.set.is_some() {
         conditions.extend(args.activations(&mut engine, &vectors).await?);
     }
@@ -105,8 +108,8 @@ pub async fn run(args: Args) -> Result<()> {
         .await
 }
 
-fn named(path: &Path) -> Result<Named> {
-    let vector = SteeringVector::from_bytes(&files::read(path)?)?;
+fn named(path: &Path, config: &ModelConfig) -> Result<Named> {
+    let vector = read_vector(path, config)?;
     let stem = path.file_stem().map(|stem| stem.to_string_lossy());
     Ok(Named {
         style: stem.unwrap_or_default().into_owned(),

@@ -2,14 +2,14 @@
 
 use super::model::ModelArgs;
 use super::sampling::SamplingArgs;
-use super::steering::SteeringArgs;
+use super::steering::{SteeringArgs, warn_of_foreign};
 use super::{files, print, print_json};
 use cache_steering::backend::BackendInfo;
 use cache_steering::generate::{
     Event, LaneOutcome, LaneRequest, Request, Sampling, StopReason, Timings, generate,
 };
 use cache_steering::model::Message;
-use cache_steering::steering::Strength;
+use cache_steering::steering::{Steering, Strength};
 use cache_steering::{Engine, Error, Result};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -74,6 +74,9 @@ pub async fn run(args: Args) -> Result<()> {
     let strengths: Vec<Strength> = steering.iter().map(|s| s.strength).collect();
     let need = (prompt.len() + offset.len()).saturating_add(args.max_tokens);
     let mut engine = args.model.load(need).await?;
+    for Steering { vector, .. } in &steering {
+        warn_of_foreign(&engine, vector);
+    }
     let request = Request {
         prompt,
         lanes: vec![LaneRequest {

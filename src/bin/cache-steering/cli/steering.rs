@@ -3,9 +3,9 @@
 use super::files;
 use cache_steering::model::ModelConfig;
 use cache_steering::steering::{Steering, SteeringVector, Strength, StrengthUnit};
-use cache_steering::{Error, Result};
+use cache_steering::{Engine, Error, Result};
 use clap::ValueEnum;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(clap::Args)]
@@ -34,16 +34,21 @@ pub struct SteeringArgs {
 pub struct StrengthArgs {
     /// Factor of the vector's keys [default: in proportion to that of the values, as the file
     /// recommends]
-    #[arg(long, value_name = "C", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "C",
+        allow_negative_numbers = true,
+        requires = "vectors"
+    )]
     keys: Option<f32>,
     /// First layer that is steered, counted from 0 [default: what the file recommends]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "vectors")]
     first_layer: Option<usize>,
     /// Last layer that is steered [default: what the file recommends]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "vectors")]
     last_layer: Option<usize>,
     /// What the factors multiply [default: what the file recommends]
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "vectors")]
     unit: Option<Unit>,
 }
 
@@ -69,9 +74,8 @@ impl SteeringArgs {
         self.vectors
             .iter()
             .map(|path| {
-                let vector = SteeringVector::from_bytes(&files::read(path)?)?;
+                let vector = read_vector(path, config)?;
                 let strength = self.strength.of(&vector, values.next())?;
-                vector.check(config)?;
                 strength.check(config.n_layers)?;
                 Ok(Steering {
                     vector: Arc::new(vector),
@@ -90,6 +94,32 @@ impl SteeringArgs {
                 .map(|s| s.vector.metadata.offset.clone())
                 .unwrap_or_default(),
         }
+    }
+}
+
+/// A vector that fits the model; an error names the file.
+pub fn read_vector(path: &Path, config: &ModelConfig) -> Result<SteeringVector> {
+    let bytes = files::read(path)?;
+    let read = SteeringVector::from_bytes(&bytes).and_then(|vector| {
+        vector.check(config)?;
+        Ok(vector)
+    });
+    read.map_err(|error| Error::InvalidRequest(format!("{}: {error}", path.display())))
+}
+
+/// Says where a vector was made with another model of the same sizes: that works, but not well.
+pub fn warn_of_foreign(engine: &Engine, vector: &SteeringVector) {
+    let made_with = &vector.metadata.model;
+    let file = &engine.model().file.sha256;
+    if made_with
+        .sha256
+        .as_ref()
+        .is_some_and(|sha256| sha256 != file)
+    {
+        let name = made_with.name.as_deref().unwrap_or("another model");
+        eprintln!(
+            "warning: a vector was made with {name}, from a file other than this model's; `extract` makes one that belongs to it"
+        );
     }
 }
 
