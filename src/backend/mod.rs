@@ -12,6 +12,7 @@
 //! | `attention` | grouped-query attention over the lane's cache up to the row's position |
 //! | `project` | a projection added to the residual stream: attention output, and FFN down |
 //! | `gate_up` | RMSNorm, gate and up projections, SwiGLU |
+//! | `add_to_residual` | activation steering, after one layer: only in lanes that ask for it |
 //! | `head` | RMSNorm and the logits |
 //! | `sample` | the next token; on the GPU in two parts, `penalise` and `sample` |
 //!

@@ -4,7 +4,8 @@
 //! [`run`] has each question answered under each condition, the conditions being lanes of one
 //! request, and hands out an [`Answer`] as soon as it is there, so that a caller can keep it and go
 //! on later from what is kept. [`Report::new`] counts: how long answers are, how many show the
-//! style, how many go round in circles, how many are right ([`grade`] says by which rules).
+//! style, how many go round in circles, how many are right ([`grade`] says by which rules);
+//! [`Report::table`] and [`Report::plot`] show it.
 //! [`calibrate()`] finds the strength of a vector by the same measures.
 
 pub mod calibrate;

@@ -6,8 +6,8 @@ use crate::Result;
 use crate::model::weights::WeightMatrix;
 use candle_core::quantized::k_quants::GgmlType;
 
-#[cfg(not(target_arch = "wasm32"))]
 /// Rows from which a general matrix product of floats is faster than dot products.
+#[cfg(not(target_arch = "wasm32"))]
 const MANY_ROWS: usize = 16;
 
 /// A matrix `[outputs, inputs]`.

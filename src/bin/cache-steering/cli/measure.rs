@@ -27,7 +27,8 @@ pub struct MeasureArgs {
     /// Longest answer, in tokens
     #[arg(long, value_name = "N", default_value_t = 160)]
     max_tokens: usize,
-    /// Lanes that decode together
+    /// Lanes that decode together; with one, the milliseconds a token are told, which lanes beside each
+    /// other would share
     #[arg(long, value_name = "N", default_value_t = 8)]
     lanes: usize,
     /// Keep the answers here as they come, and go on from those that are there
