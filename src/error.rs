@@ -29,6 +29,26 @@ pub enum Error {
         /// Bytes that the file has.
         have: u64,
     },
+    /// The file is another one than was asked for.
+    #[error(
+        "the model file is damaged, or another file than expected: its SHA-256 is {found}, not {expected}. Fetch it again"
+    )]
+    Checksum {
+        /// What its SHA-256 was to be.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The file is not the part of a split model that it ought to be.
+    #[error(
+        "the model is split over {count} files, and {problem}. All of them are needed, in order"
+    )]
+    Split {
+        /// Files that make the model.
+        count: u64,
+        /// What is wrong, as the end of a sentence.
+        problem: String,
+    },
     /// The header is inconsistent.
     #[error(
         "the model file's header cannot be read: {reason}. The file is damaged or of a version other than GGUF 2 or 3; fetch it again"
@@ -57,7 +77,7 @@ pub enum Error {
     },
     /// A tensor that the architecture needs is not in the file.
     #[error(
-        "the model file lacks the tensor {name:?}. It was converted incompletely or is one part of a split model; use a complete file"
+        "the model file lacks the tensor {name:?}. It was converted incompletely; use another conversion of the model"
     )]
     MissingTensor {
         /// The GGUF tensor name.

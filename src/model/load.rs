@@ -13,6 +13,7 @@ use crate::backend::{Backend, BackendBuilder};
 use crate::observer::Observer;
 use crate::{Error, Result};
 use serde::Serialize;
+use std::collections::HashSet;
 
 pub use super::stream::*;
 
@@ -32,10 +33,10 @@ const FIRST_TRY: usize = 256 << 10;
 /// Reads a model from `source` into the backend that `build` makes for its sizes.
 ///
 /// # Errors
-/// The header's errors are [`Error::NotGguf`], [`Error::BadHeader`],
+/// The header's errors are [`Error::NotGguf`], [`Error::BadHeader`], [`Error::Split`],
 /// [`Error::UnsupportedArchitecture`], [`Error::Metadata`], [`Error::Tokenizer`],
 /// [`Error::MissingTensor`], [`Error::UnknownTensor`], [`Error::TensorShape`] and
-/// [`Error::TensorType`]; then [`Error::Truncated`], [`Error::OutOfMemory`],
+/// [`Error::TensorType`]; then [`Error::Truncated`], [`Error::Checksum`], [`Error::OutOfMemory`],
 /// [`Error::Cancelled`] where the observer breaks off, and those of the source and the backend.
 pub async fn load(
     source: &mut dyn ByteSource,
@@ -43,28 +44,50 @@ pub async fn load(
     observer: &mut dyn Observer<LoadProgress>,
 ) -> Result<(Model, Box<dyn Backend>)> {
     let mut reader = Reader::new(source, Some(observer));
-    let header = header(&mut reader).await?;
+    let mut header = header(&mut reader).await?;
+    let mut split = Split::of(&header)?;
+    split.check(1)?;
     let mut config = ModelConfig::from_metadata(&header.metadata)?;
-    let names = check_tensors(&header, &config)?;
+    let mut present: HashSet<WeightName> = known(&header).collect();
+    if split.count == 1 {
+        check_complete(&present, &config)?;
+    }
+    let mut names = check_tensors(&header, &config)?;
     check_size(&header, reader.size())?;
     let tokenizer = Tokenizer::from_metadata(&header.metadata)?;
     let chat = ChatTemplate::from_metadata(&header.metadata)?;
     let mut builder = build(&config)?;
     let mut weights = WeightSize::default();
-    for (info, name) in header.tensors.iter().zip(names) {
-        let what = format!("the tensor {:?}", info.name);
-        let len = usize::try_from(info.bytes).map_err(|_| Error::OutOfMemory {
-            what: what.clone(),
-            need: info.bytes,
-        })?;
-        let data = reader.take(&what, info.offset, len).await?;
-        let matrix = convert::matrix(name, info, data, &config)?;
-        if name == WeightName::RopeFactors {
-            config.rope_factors = rope_factors(&matrix)?;
+    loop {
+        for (info, name) in header.tensors.iter().zip(names) {
+            let what = format!("the tensor {:?}", info.name);
+            let len = usize::try_from(info.bytes).map_err(|_| Error::OutOfMemory {
+                what: what.clone(),
+                need: info.bytes,
+            })?;
+            let data = reader.take(&what, info.offset, len).await?;
+            let matrix = convert::matrix(name, info, data, &config)?;
+            if name == WeightName::RopeFactors {
+                config.rope_factors = rope_factors(&matrix)?;
+            }
+            weights.add(name, &matrix);
+            builder.add(name, matrix)?;
         }
-        weights.add(name, &matrix);
-        builder.add(name, matrix)?;
+        if split.is_last() {
+            break;
+        }
+        if !reader.next_file().await? {
+            return Err(split.wrong(format!("number {} is missing", split.number + 1)));
+        }
+        header = self::header(&mut reader).await?;
+        let next = Split::of(&header)?;
+        next.check_follows(&split)?;
+        split = next;
+        present.extend(known(&header));
+        names = check_tensors(&header, &config)?;
+        check_size(&header, reader.size())?;
     }
+    check_complete(&present, &config)?;
     let file = reader.finish().await?;
     let model = Model {
         config,
@@ -74,6 +97,54 @@ pub async fn load(
         weights,
     };
     Ok((model, builder.finish().await?))
+}
+
+/// Which of how many files of a split model one is, by the metadata that `gguf-split` of llama.cpp
+/// writes; a whole model is the first of one.
+struct Split {
+    /// Counted from 1.
+    number: u64,
+    count: u64,
+}
+
+impl Split {
+    fn of(header: &Header) -> Result<Self> {
+        let metadata = &header.metadata;
+        Ok(Self {
+            number: metadata.integer("split.no")?.unwrap_or(0).saturating_add(1),
+            count: metadata.integer("split.count")?.unwrap_or(1).max(1),
+        })
+    }
+
+    fn is_last(&self) -> bool {
+        self.number >= self.count
+    }
+
+    /// Refuses any file but this one of as many as `self` says.
+    fn check(&self, number: u64) -> Result<()> {
+        if self.number == number {
+            return Ok(());
+        }
+        let found = self.number;
+        Err(self.wrong(format!(
+            "number {found} comes where number {number} ought to be"
+        )))
+    }
+
+    fn check_follows(&self, before: &Split) -> Result<()> {
+        if self.count != before.count {
+            let found = self.count;
+            return Err(before.wrong(format!("one file is of a model of {found}")));
+        }
+        self.check(before.number + 1)
+    }
+
+    fn wrong(&self, problem: String) -> Error {
+        Error::Split {
+            count: self.count,
+            problem,
+        }
+    }
 }
 
 /// Reads the header of a GGUF file and no more of it than that takes. The model may be of any
@@ -115,24 +186,27 @@ fn prefix(bytes: &[u8], len: usize) -> &[u8] {
     &bytes[..bytes.len().min(len)]
 }
 
-/// The weight that each tensor of the file is, in the order of the file. The file must have all
-/// that the architecture needs and nothing else: a tensor that is not known, such as a bias or
-/// long-context frequencies, would change what the model computes.
-fn check_tensors(header: &Header, config: &ModelConfig) -> Result<Vec<WeightName>> {
-    let names: Vec<Option<WeightName>> = header
-        .tensors
-        .iter()
-        .map(|info| WeightName::from_gguf_name(&info.name))
-        .collect();
-    let present: std::collections::HashSet<WeightName> = names.iter().copied().flatten().collect();
-    if let Some(missing) = WeightName::required(config).find(|name| !present.contains(name)) {
-        return Err(Error::MissingTensor {
+fn known(header: &Header) -> impl Iterator<Item = WeightName> {
+    let names = header.tensors.iter().map(|info| &info.name);
+    names.filter_map(|name| WeightName::from_gguf_name(name))
+}
+
+/// Refuses a model that lacks what its architecture needs.
+fn check_complete(present: &HashSet<WeightName>, config: &ModelConfig) -> Result<()> {
+    match WeightName::required(config).find(|name| !present.contains(name)) {
+        Some(missing) => Err(Error::MissingTensor {
             name: missing.gguf_name(),
-        });
+        }),
+        None => Ok(()),
     }
-    let mut known = Vec::with_capacity(names.len());
-    for (info, name) in header.tensors.iter().zip(names) {
-        let name = name
+}
+
+/// The weight that each tensor of the file is, in the order of the file. A tensor that is not known
+/// would change what the model computes.
+fn check_tensors(header: &Header, config: &ModelConfig) -> Result<Vec<WeightName>> {
+    let mut known = Vec::with_capacity(header.tensors.len());
+    for info in &header.tensors {
+        let name = WeightName::from_gguf_name(&info.name)
             .filter(|name| !matches!(name, WeightName::Layer(n, _) if *n >= config.n_layers))
             .ok_or_else(|| Error::UnknownTensor {
                 name: info.name.clone(),

@@ -1,30 +1,62 @@
 //! The bytes of a model file as they arrive: from a disk, from memory, from a download.
 
+use super::ModelFile;
 use super::load::LoadProgress;
 use crate::observer::Observer;
 use crate::{Error, Result};
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
-/// Where a model file comes from: a stream of chunks of any size.
+/// Where a model comes from: a stream of chunks of any size, file after file where it is split.
 #[async_trait(?Send)]
 pub trait ByteSource {
-    /// Size of the whole file in bytes, where it is known for certain. A tensor that would end
+    /// Size of the present file in bytes, where it is known for certain. A tensor that would end
     /// behind it is reported before the rest is fetched.
     fn size(&self) -> Option<u64>;
 
-    /// The next chunk, or `None` at the end.
+    /// Size of all files together, where it is known.
+    fn total(&self) -> Option<u64> {
+        self.size()
+    }
+
+    /// What is known of the present file's contents.
+    fn digest(&self) -> FileDigest {
+        FileDigest::Unknown
+    }
+
+    /// The next chunk of the present file, or `None` at its end.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Fetch`].
     async fn next(&mut self) -> Result<Option<Vec<u8>>>;
+
+    /// Goes on to the next file of a model that is split over several; false where there is none.
+    ///
+    /// # Errors
+    /// As [`ByteSource::next`].
+    async fn next_file(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// What is known of a file's contents before it is read. Digests are SHA-256 in lower-case
+/// hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileDigest {
+    /// Nothing: the digest is computed.
+    Unknown,
+    /// The digest is computed, and any other is refused.
+    Expected(String),
+    /// It was verified before, and is not computed again.
+    Verified(String),
 }
 
 /// Bytes that the sources here give at once: enough that the cost of a chunk does not count, and
 /// few enough for smooth progress.
 const CHUNK: usize = 1 << 20;
 
-/// A file on disk.
+/// A file on disk, and those that follow it where it is the first of a split model:
+/// `name-00001-of-00003.gguf`.
 #[cfg(not(target_arch = "wasm32"))]
 pub struct FileSource {
     path: std::path::PathBuf,
@@ -61,6 +93,14 @@ impl ByteSource for FileSource {
         Some(self.size)
     }
 
+    async fn next_file(&mut self) -> Result<bool> {
+        let Some(next) = next_in_split(&self.path) else {
+            return Ok(false);
+        };
+        *self = Self::open(next)?;
+        Ok(true)
+    }
+
     async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         use std::io::Read;
         let mut chunk = Vec::with_capacity(CHUNK);
@@ -74,6 +114,19 @@ impl ByteSource for FileSource {
             }),
         }
     }
+}
+
+/// The path of the file that follows one of a split model, by the names that `gguf-split` of
+/// llama.cpp gives them; `None` for the last one and for any other file.
+#[cfg(not(target_arch = "wasm32"))]
+fn next_in_split(path: &std::path::Path) -> Option<std::path::PathBuf> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".gguf")?;
+    let (rest, count) = name.rsplit_once("-of-")?;
+    let (stem, number) = rest.rsplit_once('-')?;
+    let width = number.len();
+    let (number, last): (u32, u32) = (number.parse().ok()?, count.parse().ok()?);
+    (number < last)
+        .then(|| path.with_file_name(format!("{stem}-{:0width$}-of-{count}.gguf", number + 1)))
 }
 
 /// A file in memory, such as a [synthetic](super::synthetic) one, in chunks of any size.
@@ -112,16 +165,18 @@ impl ByteSource for MemorySource {
     }
 }
 
-/// A [`ByteSource`] read from front to back, piece by piece, with its hash and its progress.
+/// A [`ByteSource`] read from front to back, piece by piece, with its hashes and its progress.
 pub(super) struct Reader<'a> {
     source: &'a mut dyn ByteSource,
     observer: Option<&'a mut dyn Observer<LoadProgress>>,
-    hash: Sha256,
+    hash: Hash,
     /// The chunk that is being read, and how much of it was taken.
     chunk: Vec<u8>,
     taken: usize,
-    /// Bytes that arrived.
+    /// Bytes that arrived of the present file.
     received: u64,
+    /// The files that were read to their end.
+    files: Vec<ModelFile>,
 }
 
 impl<'a> Reader<'a> {
@@ -129,22 +184,24 @@ impl<'a> Reader<'a> {
         source: &'a mut dyn ByteSource,
         observer: Option<&'a mut dyn Observer<LoadProgress>>,
     ) -> Self {
+        let hash = Hash::of(source);
         Self {
             source,
             observer,
-            hash: Sha256::new(),
+            hash,
             chunk: Vec::new(),
             taken: 0,
             received: 0,
+            files: Vec::new(),
         }
     }
 
-    /// Size of the file, where it is known.
+    /// Size of the present file, where it is known.
     pub fn size(&self) -> Option<u64> {
         self.source.size()
     }
 
-    /// Bytes that arrived so far.
+    /// Bytes that arrived so far of the present file.
     pub fn received(&self) -> u64 {
         self.received
     }
@@ -159,12 +216,15 @@ impl<'a> Reader<'a> {
         let Some(chunk) = self.source.next().await? else {
             return Ok(None);
         };
-        self.hash.update(&chunk);
+        if let Hash::Computed(hash) = &mut self.hash {
+            hash.update(&chunk);
+        }
         self.received += chunk.len() as u64;
         if let Some(observer) = &mut self.observer {
+            let earlier: u64 = self.files.iter().map(|file| file.bytes).sum();
             let progress = LoadProgress {
-                done: self.received,
-                total: self.source.size(),
+                done: earlier + self.received,
+                total: self.source.total(),
             };
             if observer.observe(progress).await.is_break() {
                 return Err(Error::Cancelled);
@@ -224,13 +284,96 @@ impl<'a> Reader<'a> {
         Ok(piece)
     }
 
-    /// Reads to the end of the file and gives its size and hash.
-    pub async fn finish(mut self) -> Result<super::ModelFile> {
+    /// Reads to the end of the present file, checks its digest, and goes on to the next file of a
+    /// split model; false where there is none.
+    pub async fn next_file(&mut self) -> Result<bool> {
+        self.end_file().await?;
+        let more = self.source.next_file().await?;
+        if more {
+            self.hash = Hash::of(self.source);
+            self.received = 0;
+        }
+        Ok(more)
+    }
+
+    async fn end_file(&mut self) -> Result<()> {
         while self.receive().await?.is_some() {}
-        let hash = self.hash.finalize();
-        Ok(super::ModelFile {
-            bytes: self.received,
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+        self.chunk.clear();
+        self.taken = 0;
+        let sha256 = match &mut self.hash {
+            Hash::Computed(hash) => hexadecimal(hash.finalize_reset()),
+            Hash::Verified(known) => std::mem::take(known),
+        };
+        match self.source.digest() {
+            FileDigest::Expected(expected) if expected != sha256 => Err(Error::Checksum {
+                expected,
+                found: sha256,
+            }),
+            _ => {
+                self.files.push(ModelFile {
+                    bytes: self.received,
+                    sha256,
+                });
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads to the end of the present file, as the last one, and gives what identifies the model:
+    /// of a split one, the size of all files and the digest of their digests.
+    pub async fn finish(mut self) -> Result<ModelFile> {
+        self.end_file().await?;
+        if let [file] = &self.files[..] {
+            return Ok(file.clone());
+        }
+        let mut hash = Sha256::new();
+        for file in &self.files {
+            hash.update(&file.sha256);
+        }
+        Ok(ModelFile {
+            bytes: self.files.iter().map(|file| file.bytes).sum(),
+            sha256: hexadecimal(hash.finalize()),
         })
+    }
+}
+
+/// The SHA-256 of the present file.
+enum Hash {
+    Computed(Sha256),
+    Verified(String),
+}
+
+impl Hash {
+    fn of(source: &dyn ByteSource) -> Self {
+        match source.digest() {
+            FileDigest::Verified(known) => Self::Verified(known),
+            FileDigest::Expected(_) | FileDigest::Unknown => Self::Computed(Sha256::new()),
+        }
+    }
+}
+
+fn hexadecimal(digest: impl AsRef<[u8]>) -> String {
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests {
+    use super::next_in_split;
+    use std::path::Path;
+
+    #[test]
+    fn a_split_model_goes_on_until_its_last_file() {
+        let next = |path: &str| next_in_split(Path::new(path)).map(|p| p.display().to_string());
+        assert_eq!(
+            next("a/b-00009-of-00010.gguf").as_deref(),
+            Some("a/b-00010-of-00010.gguf")
+        );
+        assert_eq!(next("a/b-00010-of-00010.gguf"), None);
+        assert_eq!(next("a/one-of-many.gguf"), None);
+        assert_eq!(next("a/b.gguf"), None);
     }
 }

@@ -80,12 +80,25 @@ pub fn smollm2_360m() -> ModelConfig {
 /// [`Error::InvalidRequest`] where the vocabulary is too small or too large, [`Error::Cpu`] where
 /// the sizes do not fit the format.
 pub fn gguf(config: &ModelConfig, format: WeightFormat, seed: u64) -> Result<Vec<u8>> {
+    gguf_of_types(config, |_| format.dtype(), seed)
+}
+
+/// The same with a type for each matrix.
+///
+/// # Errors
+/// As [`gguf`].
+pub fn gguf_of_types(
+    config: &ModelConfig,
+    dtype: impl Fn(WeightName) -> GgmlDType,
+    seed: u64,
+) -> Result<Vec<u8>> {
     let metadata = metadata(config)?;
     let mut tensors: Vec<(String, QTensor)> = WeightName::required(config)
         .zip(0..)
         .map(|(name, n)| {
             let mut random = Random(seed.wrapping_mul(0x1_0000_0001).wrapping_add(n << 40));
-            Ok((name.gguf_name(), tensor(config, name, format, &mut random)?))
+            let tensor = tensor(config, name, dtype(name), &mut random)?;
+            Ok((name.gguf_name(), tensor))
         })
         .collect::<Result<_>>()?;
     if !config.rope_factors.is_empty() {
@@ -94,12 +107,78 @@ pub fn gguf(config: &ModelConfig, format: WeightFormat, seed: u64) -> Result<Vec
         tensors.push((WeightName::RopeFactors.gguf_name(), factors));
     }
     let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+    write(&metadata, tensors.iter())
+}
+
+/// The types of a file named Q4_K_M, as llama.cpp chooses them: K-quants where a row has a multiple of
+/// 256 values, Q5_0 for Q4_K and Q8_0 for Q6_K elsewhere, and more bits in some layers.
+pub fn q4_k_m(config: &ModelConfig) -> impl Fn(WeightName) -> GgmlDType {
+    let config = config.clone();
+    move |name| {
+        let n = config.n_layers;
+        let more_bits = match name {
+            WeightName::Embedding | WeightName::Output => true,
+            WeightName::Layer(i, LayerWeight::Value | LayerWeight::Down) => {
+                i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2
+            }
+            _ => false,
+        };
+        match (name.shape(&config).1.is_multiple_of(256), more_bits) {
+            (true, true) => GgmlDType::Q6K,
+            (true, false) => GgmlDType::Q4K,
+            (false, true) => GgmlDType::Q8_0,
+            (false, false) => GgmlDType::Q5_0,
+        }
+    }
+}
+
+/// Splits a model file into `count`, as `gguf-split` of llama.cpp does: all metadata in the first.
+///
+/// # Errors
+/// [`Error::Cpu`] where it is no GGUF file.
+pub fn split(gguf: &[u8], count: usize) -> Result<Vec<Vec<u8>>> {
+    let mut file = Cursor::new(gguf);
+    let content = gguf_file::Content::read(&mut file)?;
+    let mut names: Vec<&String> = content.tensor_infos.keys().collect();
+    names.sort_by_key(|name| content.tensor_infos[*name].offset);
+    let numbers = |n: usize| {
+        [
+            ("split.no", Value::U16(n as u16)),
+            ("split.count", Value::U16(count as u16)),
+            ("split.tensors.count", Value::I32(names.len() as i32)),
+        ]
+    };
+    let per_file = names.len().div_ceil(count.max(1));
+    let parts = names.chunks(per_file).enumerate();
+    parts
+        .map(|(n, names)| {
+            let tensors: Vec<(String, QTensor)> = names
+                .iter()
+                .map(|name| {
+                    let tensor = content.tensor(&mut file, name, &Device::Cpu)?;
+                    Ok(((*name).clone(), tensor))
+                })
+                .collect::<Result<_>>()?;
+            let numbers = numbers(n);
+            let mut metadata: Vec<(&str, &Value)> =
+                numbers.iter().map(|(key, value)| (*key, value)).collect();
+            if n == 0 {
+                metadata.extend(content.metadata.iter().map(|(k, v)| (k.as_str(), v)));
+            }
+            write(&metadata, tensors.iter())
+        })
+        .collect()
+}
+
+fn write<'a>(
+    metadata: &[(&str, &Value)],
+    tensors: impl Iterator<Item = &'a (String, QTensor)>,
+) -> Result<Vec<u8>> {
     let tensors: Vec<(&str, &QTensor)> = tensors
-        .iter()
         .map(|(name, tensor)| (name.as_str(), tensor))
         .collect();
     let mut file = Cursor::new(Vec::new());
-    gguf_file::write(&mut file, &metadata, &tensors)?;
+    gguf_file::write(&mut file, metadata, &tensors)?;
     Ok(file.into_inner())
 }
 
@@ -213,7 +292,7 @@ fn distribution(config: &ModelConfig, name: WeightName) -> (f32, f32) {
 fn tensor(
     config: &ModelConfig,
     name: WeightName,
-    format: WeightFormat,
+    dtype: GgmlDType,
     random: &mut Random,
 ) -> Result<QTensor> {
     let (rows, cols) = name.shape(config);
@@ -221,7 +300,7 @@ fn tensor(
     let dtype = if name.is_vector() {
         GgmlDType::F32
     } else {
-        format.dtype()
+        dtype
     };
     // A uniform distribution reaches the square root of 3 times its deviation.
     let reach = deviation * 3f32.sqrt();

@@ -119,7 +119,7 @@ impl Subject for ModelUrl {
         cache: CacheSize,
         observer: &mut dyn Observer<()>,
     ) -> Result<Engine> {
-        let mut source = FetchSource::open(&self.url, None, self.signal.clone()).await?;
+        let mut source = FetchSource::open(&self.url, self.signal.clone()).await?;
         let options = EngineOptions {
             backend: self.backend,
             lanes: cache.lanes,

@@ -3,6 +3,7 @@
 use super::benchmark::{BenchmarkRequest, BenchmarkResult};
 use super::error::{WebError, WebResult};
 use super::fetch::FetchSource;
+use super::files::{FilesSource, Thrown};
 use super::progress::{EventLoop, JsObserver};
 use super::types::{
     EngineInfo, GenerateRequest, GenerateResult, LaneOptions, LoadRequest, PromptEvent,
@@ -12,6 +13,7 @@ use crate::benchmark;
 use crate::engine::EngineOptions;
 use crate::generate::{LaneRequest, Request, generate, prompt_ids};
 use crate::model::Model;
+use crate::model::load::ByteSource;
 use crate::steering::{Steering, SteeringVector};
 use crate::{Engine, Error, Result};
 use serde::Serialize;
@@ -21,7 +23,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use wasm_bindgen::prelude::*;
-use web_sys::AbortController;
+use web_sys::{AbortController, AbortSignal};
 use web_time::Duration;
 
 /// Progress of a download is told no more often than this.
@@ -68,10 +70,12 @@ impl WebEngine {
         })
     }
 
-    /// Downloads a model into memory, in place of one that was loaded before.
+    /// Loads a model, in place of one that was loaded before: from an address, or from files whose
+    /// bytes JavaScript gives.
     ///
     /// # Errors
-    /// `Busy`, `BadArgument`, `Cancelled` after `stop`, or what loading gives.
+    /// `Busy`, `BadArgument`, `Cancelled` after `stop`, what loading gives, or whatever the chunks of
+    /// a file throw.
     #[wasm_bindgen(unchecked_return_type = "EngineInfo")]
     pub async fn load(
         &self,
@@ -79,11 +83,14 @@ impl WebEngine {
         #[wasm_bindgen(unchecked_optional_param_type = "(progress: LoadProgress) => void")]
         on_progress: Option<js_sys::Function>,
     ) -> WebResult<JsValue> {
+        let files = js_sys::Reflect::get(&request, &"files".into()).unwrap_or_default();
         let request: LoadRequest = read(request)?;
         // The old model goes first: two may not fit.
         drop(self.take()?);
         self.info.replace(None);
-        let loaded = self.download_engine(&request, on_progress.as_ref()).await;
+        let loaded = self
+            .load_engine(&request, &files, on_progress.as_ref())
+            .await;
         self.download.replace(None);
         let (holder, result) = match loaded {
             Ok(engine) => {
@@ -104,7 +111,7 @@ impl WebEngine {
     #[wasm_bindgen(js_name = loadVector, unchecked_return_type = "VectorInfo")]
     pub async fn load_vector(&self, id: String, url: String) -> WebResult<JsValue> {
         let controller = abort_controller()?;
-        let source = FetchSource::open(&url, None, controller.signal()).await?;
+        let source = FetchSource::open(&url, controller.signal()).await?;
         self.add_vector(id, &source.read_all().await?)
     }
 
@@ -236,15 +243,16 @@ impl WebEngine {
         }
     }
 
-    async fn download_engine(
+    async fn load_engine(
         &self,
         request: &LoadRequest,
+        files: &JsValue,
         on_progress: Option<&js_sys::Function>,
     ) -> WebResult<Engine> {
         let controller = abort_controller()?;
         self.download.replace(Some(controller.clone()));
-        let mut source =
-            FetchSource::open(&request.url, request.bytes, controller.signal()).await?;
+        let thrown = Thrown::default();
+        let mut source = source(request, files, controller.signal(), thrown.clone()).await?;
         let options = EngineOptions {
             backend: request.backend,
             capacity: request.capacity,
@@ -256,11 +264,11 @@ impl WebEngine {
             ..EngineOptions::default()
         };
         let mut observer = self.observer(on_progress, LOAD_INTERVAL);
-        let engine = Engine::load(&mut source, &options, &mut observer).await?;
-        if let Some(expected) = &request.sha256 {
-            check_sha256(engine.model(), expected, &request.url)?;
-        }
-        Ok(engine)
+        let loaded = Engine::load(&mut *source, &options, &mut observer).await;
+        loaded.map_err(|error| match thrown.take() {
+            Some(thrown) => WebError::Thrown(thrown),
+            None => error.into(),
+        })
     }
 
     async fn measure(
@@ -347,17 +355,19 @@ fn abort_controller() -> Result<AbortController> {
     })
 }
 
-fn check_sha256(model: &Model, expected: &str, url: &str) -> Result<()> {
-    let found = &model.file.sha256;
-    if found.eq_ignore_ascii_case(expected) {
-        return Ok(());
+async fn source(
+    request: &LoadRequest,
+    files: &JsValue,
+    signal: AbortSignal,
+    thrown: Thrown,
+) -> WebResult<Box<dyn ByteSource>> {
+    match &request.url {
+        _ if files.is_truthy() => Ok(Box::new(FilesSource::open(files, signal, thrown)?)),
+        Some(url) => Ok(Box::new(FetchSource::open(url, signal).await?)),
+        None => Err(WebError::BadArgument {
+            reason: "there is neither `url` nor `files`".into(),
+        }),
     }
-    Err(Error::Fetch {
-        url: url.into(),
-        reason: format!(
-            "it arrived damaged or is another file: its SHA-256 is {found}, not {expected}"
-        ),
-    })
 }
 
 pub(super) fn read<T: DeserializeOwned>(value: JsValue) -> WebResult<T> {

@@ -24,6 +24,9 @@ pub enum WebError {
         /// The name.
         id: String,
     },
+    /// What JavaScript threw while it was asked for something; thrown on as it is.
+    #[error("{}", words(.0))]
+    Thrown(JsValue),
     /// An argument is not of the type that TypeScript says.
     #[error("the request cannot be read: {reason}")]
     BadArgument {
@@ -49,6 +52,9 @@ impl WebError {
 
 impl From<WebError> for JsValue {
     fn from(error: WebError) -> Self {
+        if let WebError::Thrown(thrown) = error {
+            return thrown;
+        }
         let js = js_sys::Error::new(&error.to_string());
         js.set_name(&error.name());
         js.into()

@@ -27,13 +27,12 @@ pub struct FetchSource {
 
 impl FetchSource {
     /// Requests `url`, relative to the page or worker, and returns when the response's header is
-    /// there. `expected` is the size in bytes where the server does not say it. Aborting `signal`
-    /// ends the request, and every later read, with [`Error::Cancelled`].
+    /// there. Aborting `signal` ends the request, and every later read, with [`Error::Cancelled`].
     ///
     /// # Errors
     /// [`Error::Fetch`] for a network error, a status other than 2xx or a response without a body;
     /// [`Error::Cancelled`].
-    pub async fn open(url: &str, expected: Option<u64>, signal: AbortSignal) -> Result<Self> {
+    pub async fn open(url: &str, signal: AbortSignal) -> Result<Self> {
         let init = RequestInit::new();
         init.set_signal(Some(&signal));
         let response = JsFuture::from(global_fetch(url, &init))
@@ -56,7 +55,7 @@ impl FetchSource {
             .get_reader()
             .dyn_into()
             .map_err(|_| fetch_error("the browser cannot stream the response".into()))?;
-        let size = length(&response).or(expected);
+        let size = length(&response);
         Ok(Self {
             url: url.into(),
             reader,

@@ -3,14 +3,15 @@
 //! In come addresses, requests and callbacks, out go promises: [`WebEngine`] is the whole surface.
 //! Every value that crosses is a struct of [`types`], which are the TypeScript interfaces of the
 //! package as well; errors are JavaScript `Error`s whose `name` is the kind and whose `message`
-//! says the cause and the next step ([`error`]). Bytes come through [`fetch`]; long work reports
-//! to a callback and lets the event loop run in between, so that a stop is heard (`progress`).
+//! says the cause and the next step ([`error`]). Bytes come through [`fetch`], or from JavaScript
+//! itself (`files`); long work reports to a callback and lets the event loop run in between, so that a stop is heard (`progress`).
 
 pub mod benchmark;
 pub mod engine;
 pub mod error;
 mod evaluate;
 pub mod fetch;
+mod files;
 mod progress;
 pub mod types;
 mod workshop;

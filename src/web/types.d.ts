@@ -4,16 +4,26 @@ export type BackendChoice = "auto" | "gpu" | "cpu";
 /** Which model to load, and where it is to run. */
 export interface LoadRequest {
   /** Address of the GGUF file, relative to the page or worker. */
-  url: string;
-  /** Size in bytes, for servers that do not say it. */
-  bytes?: number;
-  /** SHA-256 in hexadecimal; another file is refused. */
-  sha256?: string;
+  url?: string;
+  /** Or its bytes, wherever they come from; several files where the model is split. */
+  files?: ModelFile[];
   backend?: BackendChoice;
   /** Positions of each lane of the KV cache; 2048 where it is missing. */
   capacity?: number;
   /** `EngineInfo.kernels` of an earlier load on this device, to save the second in which it is measured. */
   kernels?: string;
+}
+
+/** A GGUF file as its bytes come. */
+export interface ModelFile {
+  /** From the first byte to the last, in chunks of any size. */
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Size in bytes, where it is known. */
+  bytes?: number;
+  /** SHA-256 in hexadecimal; another file is refused. */
+  sha256?: string;
+  /** Whether the file is known to have it, which saves the second in which it is computed. */
+  verified?: boolean;
 }
 
 /** How far a download is, in bytes. */

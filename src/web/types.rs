@@ -17,12 +17,8 @@ use wasm_bindgen::prelude::*;
 /// Which model to load, and where it is to run.
 #[derive(Debug, Deserialize)]
 pub struct LoadRequest {
-    /// Address of the GGUF file, relative to the page or worker.
-    pub url: String,
-    /// Size in bytes, for servers that do not say it.
-    pub bytes: Option<u64>,
-    /// SHA-256 in hexadecimal; another file is refused.
-    pub sha256: Option<String>,
+    /// Address of the GGUF file, relative to the page or worker, where there are no `files`.
+    pub url: Option<String>,
     /// Where it runs.
     #[serde(default)]
     pub backend: BackendChoice,

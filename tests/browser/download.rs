@@ -10,7 +10,7 @@ use web_sys::AbortController;
 
 async fn open(url: &str) -> Result<FetchSource, Error> {
     let controller = AbortController::new().expect("an AbortController");
-    FetchSource::open(url, None, controller.signal()).await
+    FetchSource::open(url, controller.signal()).await
 }
 
 async fn reason(url: &str) -> String {
@@ -52,14 +52,10 @@ async fn says_that_there_is_no_connection() {
 async fn can_be_aborted_between_two_pieces() {
     trickle(vec![1; 50_000], 20);
     let controller = AbortController::new().expect("an AbortController");
-    let mut source = FetchSource::open("trickle:", Some(50_000), controller.signal())
+    let mut source = FetchSource::open("trickle:", controller.signal())
         .await
         .expect("a response");
-    assert_eq!(
-        source.size(),
-        Some(50_000),
-        "the caller's size, where the server says none"
-    );
+    assert_eq!(source.size(), None, "the server does not say it");
     assert!(matches!(source.next().await, Ok(Some(piece)) if piece.len() == 1000));
     controller.abort();
     JsFuture::from(after(50)).await.expect("a pause");

@@ -34,7 +34,7 @@ async fn the_cpu_gives_the_golden_tokens() {
 
 async fn check(backend: BackendChoice, kind: BackendKind, tokens: usize) {
     let controller = AbortController::new().expect("an AbortController");
-    let mut source = match FetchSource::open(MODEL, None, controller.signal()).await {
+    let mut source = match FetchSource::open(MODEL, controller.signal()).await {
         Err(Error::Fetch { reason, .. }) if reason.contains("404") => {
             // `cargo xtask test` always has the model; a plain `wasm-pack test` need not.
             console_log!("skipped: {MODEL} is not there; `cargo xtask fetch-model` fetches it");

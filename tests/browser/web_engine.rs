@@ -1,14 +1,15 @@
 //! The class that JavaScript uses, called as JavaScript calls it.
 
-use crate::support::{address, gguf, trickle, vector};
+use crate::support::{address, after, gguf, trickle, vector};
 use cache_steering::model::synthetic;
 use cache_steering::model::weights::WeightFormat;
 use cache_steering::web::WebEngine;
 use cache_steering::web::error::WebError;
-use js_sys::{Array, Function, JSON, Object, Reflect};
+use js_sys::{Array, Function, JSON, Object, Reflect, Uint8Array};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::wasm_bindgen_test;
 
 pub fn json(text: &str) -> JsValue {
@@ -300,12 +301,99 @@ async fn names_what_is_wrong_with_a_request() {
     );
 }
 
+/// A request with one file of these chunks and properties.
+fn files_request(chunks: JsValue, properties: &str) -> JsValue {
+    let file = json(properties);
+    Reflect::set(&file, &"chunks".into(), &chunks).expect("a property");
+    let request = json(r#"{"backend": "cpu", "capacity": 256}"#);
+    Reflect::set(&request, &"files".into(), &Array::of1(&file)).expect("a property");
+    request
+}
+
+fn chunks(bytes: &[u8]) -> JsValue {
+    bytes
+        .chunks(10_000)
+        .map(|chunk| JsValue::from(Uint8Array::from(chunk)))
+        .collect::<Array>()
+        .into()
+}
+
 #[wasm_bindgen_test]
-async fn refuses_a_file_with_another_checksum() {
+async fn takes_the_bytes_from_javascript() {
     let engine = WebEngine::new().expect("an engine");
-    let url = address(gguf(WeightFormat::Q8_0));
-    let request = load_request(&url, "cpu");
-    Reflect::set(&request, &"sha256".into(), &"00".repeat(32).into()).expect("a property");
+    let bytes = gguf(WeightFormat::Q8_0);
+    let info = engine
+        .load(files_request(chunks(&bytes), "{}"), None)
+        .await
+        .expect("a model");
+    let sha256 = get(&info, &["model", "sha256"])
+        .as_string()
+        .expect("a digest");
+    let other = "00".repeat(32);
+
+    let expected = |sha256: &str| format!(r#"{{"sha256": "{}"}}"#, sha256.to_uppercase());
+    let request = files_request(chunks(&bytes), &expected(&sha256));
+    engine.load(request, None).await.expect("the same file");
+    let request = files_request(chunks(&bytes), &expected(&other));
     let refused = engine.load(request, None).await.err().map(name);
-    assert_eq!(refused.as_deref(), Some("Fetch"));
+    assert_eq!(refused.as_deref(), Some("Checksum"));
+
+    // What was verified before is taken at its word.
+    let verified = format!(r#"{{"sha256": "{other}", "verified": true}}"#);
+    let request = files_request(chunks(&bytes), &verified);
+    let info = engine.load(request, None).await.expect("a verified file");
+    assert_eq!(get(&info, &["model", "sha256"]), other.as_str());
+}
+
+#[wasm_bindgen_test]
+async fn takes_a_model_that_is_split() {
+    let engine = WebEngine::new().expect("an engine");
+    let bytes = gguf(WeightFormat::Q8_0);
+    let parts = synthetic::split(&bytes, 3).expect("parts");
+    let sizes: usize = parts.iter().map(Vec::len).sum();
+    let request = |parts: &[Vec<u8>]| {
+        let files = parts.iter().map(|part| {
+            let file = json(&format!(r#"{{"bytes": {}}}"#, part.len()));
+            Reflect::set(&file, &"chunks".into(), &chunks(part)).expect("a property");
+            file
+        });
+        let request = json(r#"{"backend": "cpu", "capacity": 256}"#);
+        Reflect::set(&request, &"files".into(), &files.collect::<Array>()).expect("a property");
+        request
+    };
+    let (on_progress, progress) = recorder(|_| {});
+    let loaded = engine.load(request(&parts), Some(on_progress)).await;
+    let info = loaded.expect("a model");
+    assert_eq!(get(&info, &["model", "bytes"]), sizes as f64);
+    assert_eq!(get(&progress.borrow()[0], &["total"]), sizes as f64);
+    let refused = engine.load(request(&parts[..2]), None).await;
+    assert_eq!(refused.err().map(name).as_deref(), Some("Split"));
+}
+
+#[wasm_bindgen_test]
+async fn throws_on_what_the_chunks_throw() {
+    let engine = WebEngine::new().expect("an engine");
+    let thrower = js_sys::eval(
+        "({ async *[Symbol.asyncIterator]() { yield new Uint8Array(4); throw new RangeError('no more'); } })",
+    );
+    let request = files_request(thrower.expect("an iterable"), "{}");
+    let thrown = engine.load(request, None).await.err().map(JsValue::from);
+    assert!(thrown.is_some_and(|error| error.is_instance_of::<js_sys::RangeError>()));
+}
+
+/// A file whose next bytes never come.
+#[wasm_bindgen_test]
+async fn a_stop_does_not_wait_for_chunks() {
+    let engine = Rc::new(WebEngine::new().expect("an engine"));
+    let stalled = js_sys::eval(
+        "({ [Symbol.asyncIterator]() { return { next: () => new Promise(() => {}) }; } })",
+    );
+    let stopper = engine.clone();
+    wasm_bindgen_futures::spawn_local(async move {
+        JsFuture::from(after(50)).await.expect("a pause");
+        stopper.stop();
+    });
+    let request = files_request(stalled.expect("an iterable"), "{}");
+    let stopped = engine.load(request, None).await.err().map(name);
+    assert_eq!(stopped.as_deref(), Some("Cancelled"));
 }

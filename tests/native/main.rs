@@ -12,5 +12,6 @@ mod faults;
 mod golden;
 mod kernels;
 mod loading;
+mod split;
 mod steering;
 mod vectors;

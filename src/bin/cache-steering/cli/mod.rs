@@ -15,6 +15,7 @@ mod sampling;
 mod score;
 mod steering;
 mod sweep;
+mod synthesize;
 mod tokenize;
 
 use cache_steering::{Error, Result};
@@ -45,6 +46,8 @@ enum Command {
     Sweep(sweep::Args),
     /// Measure how well the model predicts a text
     Score(score::Args),
+    /// Write a model file of random weights, to test with
+    Synthesize(synthesize::Args),
     /// Show the tokens of a text
     Tokenize(tokenize::Args),
     /// Show what a model or vector file holds
@@ -65,6 +68,7 @@ pub fn main() -> ExitCode {
             Command::Eval(args) => eval::run(args).await,
             Command::Sweep(args) => sweep::run(args).await,
             Command::Score(args) => score::run(args).await,
+            Command::Synthesize(args) => synthesize::run(args).await,
             Command::Tokenize(args) => tokenize::run(args).await,
             Command::Inspect(args) => inspect::run(args).await,
             Command::Bench(args) => bench::run(args).await,
