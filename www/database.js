@@ -5,6 +5,7 @@ const DATABASE = 'cache-steering';
 /** The stores, and the keys of their records. */
 const STORES = /** @type {const} */ ({
   vectors: ['model', 'preset.id'],
+  models: ['key'],
   answers: ['model', 'answer.question', 'answer.condition', 'answer.sample'],
 });
 
@@ -15,7 +16,7 @@ let opened;
 
 function database() {
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 2);
+    const request = indexedDB.open(DATABASE, 3);
     request.onupgradeneeded = () => {
       for (const [name, keyPath] of Object.entries(STORES)) {
         if (!request.result.objectStoreNames.contains(name)) request.result.createObjectStore(name, { keyPath: [...keyPath] });

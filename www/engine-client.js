@@ -4,9 +4,9 @@
  * @import {
  *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
  *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
- *   GenerateRequest, GenerateResult, LoadProgress, LoadRequest, VectorInfo,
+ *   GenerateRequest, GenerateResult, LoadProgress, VectorInfo,
  * } from './pkg/cache_steering.js'
- * @import { Call, Failure, FromWorker, ToWorker } from './protocol.js'
+ * @import { Call, Failure, FromWorker, ModelRequest, SourceEvent, ToWorker } from './protocol.js'
  */
 
 /** A failure of the engine; `name` is its kind. */
@@ -56,9 +56,9 @@ export class EngineClient {
   }
 
   /**
-   * Downloads a model and makes it ready.
-   * @param {LoadRequest} request
-   * @param {(progress: LoadProgress) => void} onProgress
+   * Loads a model and makes it ready.
+   * @param {ModelRequest} request
+   * @param {(progress: LoadProgress | SourceEvent) => void} onProgress
    * @returns {Promise<EngineInfo>}
    */
   load(request, onProgress) {

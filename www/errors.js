@@ -11,6 +11,8 @@ const { notice } = texts;
 /** By the names that the engine gives its errors. @type {Record<string, { title: string, next?: NextStep }>} */
 const kinds = {
   Fetch: { title: notice.download, next: 'retry' },
+  Checksum: { title: notice.damaged, next: 'retry' },
+  FileChanged: { title: notice.download, next: 'retry' },
   DeviceLost: { title: notice.deviceLost, next: 'loadAgain' },
   NoAdapter: { title: notice.gpu, next: 'onCpu' },
   Gpu: { title: notice.gpu, next: 'onCpu' },
@@ -29,7 +31,7 @@ const kinds = {
 
 const modelFile = [
   'NotGguf', 'Truncated', 'BadHeader', 'UnsupportedArchitecture', 'Metadata', 'MissingTensor',
-  'UnknownTensor', 'TensorShape', 'TensorType', 'Tokenizer', 'ChatTemplate',
+  'UnknownTensor', 'TensorShape', 'TensorType', 'Tokenizer', 'ChatTemplate', 'Split',
 ];
 
 /**

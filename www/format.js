@@ -12,6 +12,9 @@ export const megabytes = (bytes) => oneDigit.format(bytes / 1e6);
 /** @param {number} bytes */
 export const roundMegabytes = (bytes) => whole.format(Math.round(bytes / 1e6));
 
+/** A size to be had in mind. @param {number} bytes */
+export const size = (bytes) => (bytes < 1e9 ? `${roundMegabytes(bytes)} MB` : `${oneDigit.format(bytes / 1e9)} GB`);
+
 /** A time to wait for. @param {number} seconds */
 export const duration = (seconds) => (seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`);
 

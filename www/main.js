@@ -3,6 +3,7 @@
 import { explain, isFatal } from './errors.js';
 import { createEvaluation } from './evaluation.js';
 import { fetchJson } from './files.js';
+import { createModelChoice } from './model-choice.js';
 import { Session } from './session.js';
 import { missing } from './support.js';
 import { texts } from './texts.js';
@@ -19,7 +20,7 @@ import { createWorkshop } from './workshop.js';
 
 /**
  * @import { BackendChoice, GenerateEvent, GenerateRequest, Style } from './pkg/cache_steering.js'
- * @import { ModelEntry, Preset } from './protocol.js'
+ * @import { ModelEntry, ModelList, Preset } from './protocol.js'
  */
 
 /** `?backend=cpu` or `?backend=gpu` decides for people who test. @returns {BackendChoice} */
@@ -29,11 +30,12 @@ function backendOfAddress() {
 }
 
 /**
- * @param {ModelEntry} model
- * @param {Preset[]} presets
+ * @param {ModelList} list
+ * @param {(model: ModelEntry) => Preset[]} presetsOf a model, at least one
  */
-function start(model, presets) {
-  const session = new Session(model, backendOfAddress());
+async function start(list, presetsOf) {
+  const models = await createModelChoice(list, backendOfAddress(), { onChange: changeModel, onNews: showIdle });
+  const session = new Session(models.chosen, models.backend);
   const notice = createNotice();
   const advanced = createAdvanced();
   const memory = createMemory();
@@ -49,11 +51,27 @@ function start(model, presets) {
 
   createBenchmark(() => session.backend);
   plain.note = texts.pane.plainNote;
-  const presetChoice = createPresets(presets, advanced.usePreset, showChoice);
+  const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
   createEvaluation(session, presetChoice, complainOfWork);
-  bar.idle(model);
+  showIdle();
   composer.state = 'asking';
+  void models.refresh();
+
+  function showIdle() {
+    if (!session.client) bar.idle(models.chosen, models.stored, models.why);
+  }
+
+  function changeModel() {
+    dropEngine();
+    forgetQuestion();
+    notice.hide();
+    session.model = models.chosen;
+    session.backend = models.backend;
+    presetChoice.use(presetsOf(models.chosen));
+    showIdle();
+    reveal('model');
+  }
 
   /** @param {Preset} preset @param {number} strength */
   function showChoice(preset, strength) {
@@ -92,23 +110,27 @@ function start(model, presets) {
 
   function dropEngine() {
     session.drop();
-    bar.idle(model);
+    showIdle();
   }
 
   function cancelLoad() {
     dropEngine();
     forgetQuestion();
+    void models.refresh();
     announce(texts.status.loadCancelled);
   }
 
   async function load() {
     notice.hide();
+    const model = models.chosen;
     bar.start(model);
     try {
-      const info = await session.load((progress) => bar.progress(model, progress));
+      const info = await session.load((event) => ('source' in event ? bar.source(event) : bar.progress(model, event)));
       if (!info) return;
+      models.loaded(info);
       advanced.limitLayers(info.model.layers);
       bar.ready(model, info);
+      if (model.own) presetChoice.use(presetsOf(model));
       workshop.showOwn();
     } catch (error) {
       failedToLoad(error);
@@ -124,6 +146,7 @@ function start(model, presets) {
     const question = waiting;
     dropEngine();
     forgetQuestion();
+    void models.refresh();
     complain(error, () => (question ? ask(question) : void load()));
   }
 
@@ -228,6 +251,7 @@ function start(model, presets) {
         label: texts.notice.onCpu,
         act() {
           session.backend = 'cpu';
+          models.runOn('cpu');
           dropEngine();
           again();
         },
@@ -266,8 +290,8 @@ async function main() {
     });
     return;
   }
-  const [[model], presetsByFolder, styles] = lists;
-  start(model, presetsByFolder[model.name] ?? styles.map(presetOf));
+  const [list, presetsByFolder, styles] = lists;
+  await start(list, ({ name, vectors }) => (vectors && presetsByFolder[name]) ?? styles.map(presetOf));
 }
 
 await main();

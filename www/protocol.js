@@ -6,13 +6,13 @@
  * or one failure, all under the call's id. `stop` has no answer: the call that it ends has one.
  *
  * @import {
- *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
+ *   BackendChoice, BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
  *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
- *   GenerateRequest, GenerateResult, LoadProgress, LoadRequest, StrengthValues, Style, VectorInfo,
+ *   GenerateRequest, GenerateResult, LoadProgress, StrengthValues, Style, VectorInfo,
  * } from './pkg/cache_steering.js'
  */
 
-/** @typedef {{ type: 'load', id: number, request: LoadRequest }} LoadCall */
+/** @typedef {{ type: 'load', id: number, request: ModelRequest }} LoadCall */
 /** @typedef {{ type: 'loadVector', id: number, name: string, url: string }} LoadVectorCall */
 /** @typedef {{ type: 'generate', id: number, request: GenerateRequest }} GenerateCall */
 /** @typedef {{ type: 'benchmark', id: number, request: BenchmarkRequest }} BenchmarkCall */
@@ -33,7 +33,7 @@
  *   | BenchmarkResult} Result
  */
 /**
- * @typedef {LoadProgress | ExtractProgress | CalibrateProgress | EvaluateProgress | GenerateEvent
+ * @typedef {LoadProgress | SourceEvent | ExtractProgress | CalibrateProgress | EvaluateProgress | GenerateEvent
  *   | BenchmarkProgress} Progress
  */
 
@@ -47,15 +47,54 @@
  */
 
 /**
- * An entry of models.json; addresses are relative to the page.
+ * Where a file of a model is: under any of some addresses, or on the visitor's disk.
+ * @typedef {{ urls: string[], bytes?: number, sha256?: string } | { blob: File }} FileEntry
+ */
+
+/**
+ * Which model to load, and where it is to run.
+ * @typedef {object} ModelRequest
+ * @property {FileEntry[]} files several where the model is split
+ * @property {string} label for people
+ * @property {BackendChoice} backend
+ * @property {string} [kernels] what `EngineInfo.kernels` was on this device
+ */
+
+/**
+ * Where the bytes of a model come from, as that changes.
+ * @typedef {{ source: 'stored' }
+ *   | { source: 'network', host: string, skip: number }
+ *   | { source: 'retry', seconds: number, reason: string }
+ *   | { source: 'offline' }
+ *   | { source: 'waiting' }
+ *   | { source: 'again', reason: string }
+ *   | { source: 'unstored' }} SourceEvent
+ *   this browser's store; the network, after bytes that a server could not leave out; a pause before the
+ *   next try, or until there is a network; another tab that fetches the same file; a second time, because
+ *   what came was damaged; and that nothing can be kept
+ */
+
+/**
+ * models.json. A host can edit it.
+ * @typedef {object} ModelList
+ * @property {string[]} connect origins from which models may come, besides the site's own
+ * @property {ModelEntry[]} models the first one that suits the device is recommended
+ */
+
+/**
+ * One model; addresses are relative to the page.
  * @typedef {object} ModelEntry
  * @property {string} id
  * @property {string} name
  * @property {string} label for people
- * @property {string} url of the GGUF file
- * @property {number} bytes
- * @property {string} sha256
- * @property {string} vectors the folder of its steering vectors
+ * @property {string} [about] one line for people
+ * @property {FileEntry[]} files
+ * @property {number} [bytes] of all files
+ * @property {{ gpu: number, cpu: number }} [memory] that it takes, in bytes, with the KV cache of two answers
+ * @property {string} [licence] its name
+ * @property {string} [source] address of a page about it
+ * @property {string} [vectors] the folder of its steering vectors; without one they are made on first use
+ * @property {boolean} [own] whether the visitor added it
  */
 
 /**

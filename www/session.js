@@ -10,7 +10,7 @@ import { forgetVector, keepVector, keptVectors } from './vector-store.js';
 
 /**
  * @import { BackendChoice, ContrastItem, EngineInfo, ExtractProgress, LoadProgress, Style, VectorInfo } from './pkg/cache_steering.js'
- * @import { ModelEntry, Preset } from './protocol.js'
+ * @import { ModelEntry, Preset, SourceEvent } from './protocol.js'
  * @import { KeptVector } from './vector-store.js'
  */
 
@@ -40,16 +40,16 @@ export class Session {
 
   /**
    * Loads the model, in place of one that was loaded before.
-   * @param {(progress: LoadProgress) => void} onProgress
+   * @param {(progress: LoadProgress | SourceEvent) => void} onProgress
    * @returns {Promise<EngineInfo | undefined>} nothing where another load or a drop came in between
    */
   async load(onProgress) {
     this.drop();
     const client = (this.client = new EngineClient());
     const { model, backend } = this;
-    const { url, bytes, sha256 } = model;
+    const { files, label } = model;
     try {
-      const request = { url: address(url), bytes, sha256, backend, kernels: rememberedKernels(model) };
+      const request = { files, label, backend, kernels: rememberedKernels(model) };
       const info = await client.load(request, onProgress);
       rememberKernels(model, info);
       const kept = await keptVectors(info.model.sha256);
@@ -81,7 +81,7 @@ export class Session {
     const { id, file, style } = preset;
     const kept = this.#kept.get(id);
     let loaded = this.#loaded.get(id);
-    if (!loaded && file) loaded = await client.loadVector(id, address(this.model.vectors + file));
+    if (!loaded && file) loaded = await client.loadVector(id, address(`${this.model.vectors}${file}`));
     else if (!loaded && kept && isSame(kept.preset.style, style)) loaded = await client.addVector(id, kept.file);
     else if (!loaded && style) {
       loaded = await this.make(style, await contrastiveSet(), CONTRASTIVE_SET, onMaking);

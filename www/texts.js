@@ -2,7 +2,7 @@
  * Every sentence that changes while the page is used. What never changes stands in index.html.
  *
  * @import { BenchmarkReport, EngineInfo, StopReason } from './pkg/cache_steering.js'
- * @import { ModelEntry, Preset } from './protocol.js'
+ * @import { ModelEntry, Preset, SourceEvent } from './protocol.js'
  */
 
 import * as format from './format.js';
@@ -38,30 +38,96 @@ export const texts = {
   },
 
   model: {
-    /** @param {ModelEntry} model */
-    idleDetail: (model) => `${format.megabytes(model.bytes)} MB, fetched when you ask a question or press the button.`,
-    /** @param {ModelEntry} model */
-    load: (model) => `Load model (${format.roundMegabytes(model.bytes)} MB)`,
+    /** @param {ModelEntry} model @param {{ size: number, verified?: string } | undefined} stored @param {string} why */
+    idleDetail: (model, stored, why) => [
+      stored?.verified ? 'Stored on this device: no download.'
+        : stored ? `${format.megabytes(stored.size)} of ${format.megabytes(model.bytes ?? 0)} MB are here already; the download goes on from there.`
+        : model.own && model.bytes ? `${format.megabytes(model.bytes)} MB, read from your disk each time.`
+        : model.bytes ? `${format.megabytes(model.bytes)} MB, fetched when you ask a question or press the button.`
+        : 'Fetched when you ask a question or press the button.',
+      why,
+    ].filter(Boolean).join(' '),
+    /** @param {ModelEntry} model @param {{ size: number, verified?: string } | undefined} stored */
+    load: (model, stored) =>
+      stored && !stored.verified ? 'Resume the download' : model.bytes ? `Load model (${format.roundMegabytes(model.bytes)} MB)` : 'Load model',
     cancel: 'Cancel',
+    pause: 'Pause',
     /** @param {ModelEntry} model */
     loading: (model) => `Loading ${model.label}`,
     connecting: 'Starting the engine and asking for the file',
-    /** @param {number} done @param {number} total @param {number} perSecond */
+    /** @param {number} done @param {number | undefined} total @param {number} perSecond */
     progress: (done, total, perSecond) => {
-      const percent = Math.floor((100 * done) / total);
-      const left = perSecond > 0 ? Math.ceil((total - done) / perSecond) : undefined;
+      const left = total && perSecond > 0 ? (total - done) / perSecond : undefined;
       return [
-        `${percent} %`,
-        `${format.megabytes(done)} of ${format.megabytes(total)} MB`,
+        total ? `${Math.floor((100 * done) / total)} %` : '',
+        total ? `${format.megabytes(done)} of ${format.megabytes(total)} MB` : `${format.megabytes(done)} MB`,
         perSecond > 0 ? `${format.megabytes(perSecond)} MB/s` : '',
-        left !== undefined && left > 2 ? `${format.count(left)} s left` : '',
+        left !== undefined && left > 2 ? `${format.duration(left)} left` : '',
       ].filter(Boolean).join('  ·  ');
+    },
+    unkept: 'This browser has no room to keep the model, so it is here this time only.',
+    /** Where the bytes come from. @param {Exclude<SourceEvent, { source: 'unstored' }>} event @returns {string} */
+    source: (event) => {
+      switch (event.source) {
+        case 'stored': return 'Reading what is stored on this device';
+        case 'network': return event.skip > 0 ? `${event.host} cannot go on in the middle: the first ${format.megabytes(event.skip)} MB come again` : `Downloading from ${event.host}`;
+        case 'retry': return `Interrupted: ${event.reason}. Next try in ${format.duration(event.seconds)}`;
+        case 'offline': return 'There is no network. The download goes on when there is one';
+        case 'waiting': return 'Another tab downloads this model; this one waits for it';
+        case 'again': return 'What came was damaged, so it is fetched once more';
+      }
     },
     preparing: 'All bytes are here. Making the model ready.',
     /** @param {ModelEntry} model */
     ready: (model) => `${model.label}, ready`,
     /** @param {EngineInfo} info */
     runsOn: (info) => `Runs on ${continued(info.reason)}`,
+  },
+
+  models: {
+    /** @param {ModelEntry} model */
+    about: (model) => [
+      model.about,
+      model.bytes ? `${format.roundMegabytes(model.bytes)} MB` : undefined,
+      model.licence,
+    ].filter(Boolean).join('  ·  '),
+    reasons: {
+      /** @param {string} gpu */
+      best: (gpu) => `Recommended for this device: the first one, on its GPU${gpu ? ` (${gpu})` : ''}.`,
+      onCpu: 'Recommended for this device: the smallest one. It runs on the CPU here, where only a small model keeps up with reading.',
+      memory: 'Recommended for this device: the largest one that its memory holds.',
+      savesData: 'Recommended for this connection: the smallest download.',
+      slow: 'Recommended after the benchmark: a smaller one, which this device runs at the speed of reading.',
+      nothingFits: 'By what the browser says of its memory, this device may not hold any of these. The smallest one is the one to try.',
+    },
+    recommended: 'Recommended for this device',
+    /** @param {boolean} onGpu @param {number} needs */
+    memory: (onGpu, needs) => `Takes about ${format.size(needs)} of memory on the ${onGpu ? 'GPU' : 'CPU'}`,
+    /** @param {number} needs @param {number | undefined} has */
+    tooLarge: (needs, has) => `Takes about ${format.size(needs)} of memory: more than a page should take ${has ? `of the ${format.count(Math.round(has / 2 ** 30))} GB that this device says it has` : 'on a phone'}`,
+    noRoom: 'There is no room to keep it: it would be downloaded at each visit',
+    here: 'Stored on this device',
+    /** @param {number} size */
+    partHere: (size) => `${format.megabytes(size)} MB of it are here`,
+    vectors: 'Its vectors are made in this browser, once for each style',
+    noAddress: 'That is no address of a GGUF file: it begins with https:// and ends with .gguf.',
+    noFile: 'That is no GGUF file: its name ends with .gguf.',
+    /** @param {string[]} hosts */
+    mayNotConnect: (hosts) => `This site may fetch models from itself and from ${hosts.join(', ') || 'nowhere else'} only. Download the file and open it from your disk instead.`,
+    /** @param {string} label */
+    added: (label) => `${label} is in the list and chosen.`,
+    delete: 'Delete',
+    /** @param {string} label */
+    deleteLabel: (label) => `Delete ${label} from this device`,
+    /** @param {string} label */
+    deleted: (label) => `${label} is deleted from this device.`,
+    inUse: 'It is in use, here or in another tab: close that first.',
+    /** @param {{ label: string, size: number, bytes?: number, verified?: string }} stored */
+    stored: ({ label, size, bytes, verified }) => `${label}: ${format.megabytes(size)} MB${verified ? '' : bytes ? ` of ${format.megabytes(bytes)} MB, unfinished` : ', unfinished'}`,
+    nothingStored: 'Nothing is stored yet. A model that was loaded once is kept, and opened without a network next time.',
+    /** @param {number} room */
+    room: (room) => `The browser has room for about ${format.size(room)} more.`,
+    forget: 'Take it out of the list',
   },
 
   strength: {
@@ -234,6 +300,7 @@ export const texts = {
     gpu: 'The graphics device cannot run it',
     wrongNumbers: 'The device computes wrongly',
     modelFile: 'The model file cannot be used',
+    damaged: 'The model arrived damaged',
     vector: 'The steering vector cannot be used',
     questions: 'These questions cannot be used',
     examples: 'These examples cannot be used',

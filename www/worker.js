@@ -1,5 +1,6 @@
 /** Hosts the engine, so that the page never waits for it. */
 
+import { load } from './model-source.js';
 import init, { WebEngine } from './pkg/cache_steering.js';
 
 /** @import { Call, FromWorker, Progress, Result, ToWorker } from './protocol.js' */
@@ -10,8 +11,12 @@ const engine = init().then(() => new WebEngine()).catch((error) => {
   throw Object.assign(new Error(String(error)), { name: 'Setup' });
 });
 
+/** Ends a load that waits for something else than the engine. @type {AbortController | undefined} */
+let loading;
+
 self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { data }) => {
   if (data.type === 'stop') {
+    loading?.abort();
     (await engine).stop();
     return;
   }
@@ -21,7 +26,7 @@ self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { 
     page.postMessage({ type: 'result', id, result });
   } catch (error) {
     const { name, message } = error instanceof Error ? error : new Error(String(error));
-    page.postMessage({ type: 'failure', id, failure: { name, message } });
+    page.postMessage({ type: 'failure', id, failure: { name: name === 'AbortError' ? 'Cancelled' : name, message } });
   }
 });
 
@@ -33,7 +38,9 @@ self.addEventListener('message', async (/** @type {MessageEvent<ToWorker>} */ { 
 async function answer(call, tell) {
   const ready = await engine;
   switch (call.type) {
-    case 'load': return ready.load(call.request, tell);
+    case 'load':
+      loading = new AbortController();
+      return load(ready, call.request, loading.signal, tell);
     case 'loadVector': return ready.loadVector(call.name, call.url);
     case 'addVector': return ready.addVector(call.name, call.file);
     case 'vectorFile': return ready.vectorFile(call.name);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { launch } from './harness.mjs';
-import { ask, modelReady, open, setLongestAnswer, settled, shown } from './steps.mjs';
+import { ask, modelReady, notice, open, setLongestAnswer, settled, shown } from './steps.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -21,12 +21,6 @@ async function visit(query, prepare, check) {
   } finally {
     await session.close();
   }
-}
-
-/** @param {Page} page */
-async function notice(page) {
-  await page.locator('#notice:not([hidden])').waitFor();
-  return page.locator('#notice').innerText();
 }
 
 test('a download that fails is said with its address, and the next try answers the question', async () => {

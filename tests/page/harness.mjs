@@ -2,8 +2,9 @@
  * Opens the served page in a real Chromium, for the page tests.
  *
  * `cargo xtask test page` starts the server and says in the environment where things are:
- * PAGE_URL, the page; PAGE_CHROMIUM, the browser; PAGE_SCREENSHOTS, a folder to keep pictures in.
- * By hand, with a server from `cargo xtask serve`:
+ * PAGE_URL, the page; PAGE_CHROMIUM, the browser; PAGE_SCREENSHOTS, a folder to keep pictures in;
+ * PAGE_MODELS, synthetic models. By hand, with a server from `cargo xtask serve`, and the models from an
+ * earlier run of `cargo xtask test page`:
  *
  *     PAGE_URL=http://127.0.0.1:8080/ node --test tests/page/*.test.mjs
  */
@@ -15,6 +16,9 @@ import { chromium } from 'playwright-core';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const screenshots = process.env.PAGE_SCREENSHOTS ?? path.join(root, 'target/page-screenshots');
+
+/** Synthetic models, as `cache-steering synthesize` writes them. */
+export const testModels = process.env.PAGE_MODELS ?? path.join(root, 'target/page-models');
 
 /** A software GPU and a 98 MB model take their time; a hang still ends the test. */
 const PATIENCE_MS = 120_000;

@@ -41,6 +41,12 @@ export const settled = (page) => page.locator('#composer[data-state="asking"]').
 /** @param {Page} page */
 export const modelReady = (page) => page.locator('#model[data-state="ready"]').waitFor();
 
+/** What the page says went wrong, once it does. @param {Page} page */
+export async function notice(page) {
+  await page.locator('#notice:not([hidden])').waitFor();
+  return page.locator('#notice').innerText();
+}
+
 /** Waits until a pane shows words of the model. @param {Page} page @param {'plain' | 'steered'} pane */
 export const streaming = (page, pane) => page.locator(`#${pane} .answer.streaming:not(.waiting)`).waitFor();
 

@@ -23,6 +23,19 @@ export function part(root, selector) {
   return found;
 }
 
+/**
+ * A new element.
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, unknown>} properties
+ * @param {...Node} children
+ */
+export function create(tag, properties, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
 /** Hands the visitor a file. @param {Blob} contents @param {string} name */
 export function download(contents, name) {
   const link = document.createElement('a');

@@ -5,7 +5,7 @@ import { announce, element } from './dom.js';
 
 /**
  * @import { EngineInfo, LoadProgress } from '../pkg/cache_steering.js'
- * @import { ModelEntry } from '../protocol.js'
+ * @import { ModelEntry, SourceEvent } from '../protocol.js'
  */
 
 /** The speed is that of the last seconds, and the text changes no more often than can be read. */
@@ -24,6 +24,9 @@ export function createModelBar({ onLoad, onCancel }) {
   let samples = [];
   let shownAt = 0;
   let announced = 0;
+  /** Where the bytes come from. */
+  let source = '';
+  let isKept = true;
 
   /** @param {'idle' | 'loading' | 'ready'} state @param {string} head @param {string} text */
   function show(state, head, text) {
@@ -40,20 +43,41 @@ export function createModelBar({ onLoad, onCancel }) {
   }
 
   return {
-    /** @param {ModelEntry} model */
-    idle(model) {
-      show('idle', model.label, texts.model.idleDetail(model));
-      offer(texts.model.load(model), onLoad);
+    /**
+     * @param {ModelEntry} model
+     * @param {{ size: number, verified?: string }} [stored] what is there of it
+     * @param {string} [why] it is the one
+     */
+    idle(model, stored, why = '') {
+      show('idle', model.label, texts.model.idleDetail(model, stored, why));
+      offer(texts.model.load(model, stored), onLoad);
     },
 
     /** @param {ModelEntry} model */
     start(model) {
       samples = [];
       shownAt = announced = 0;
+      source = '';
+      isKept = true;
       bar.value = 0;
       show('loading', texts.model.loading(model), texts.model.connecting);
       offer(texts.model.cancel, onCancel);
       announce(texts.status.loading);
+    },
+
+    /** Where the bytes come from now. @param {SourceEvent} event */
+    source(event) {
+      if (event.source === 'unstored') {
+        isKept = false;
+        return;
+      }
+      source = texts.model.source(event);
+      // What came from somewhere else says nothing of this speed.
+      samples = [];
+      shownAt = 0;
+      detail.textContent = source;
+      if (event.source === 'network') offer(isKept ? texts.model.pause : texts.model.cancel, onCancel);
+      else announce(source);
     },
 
     /** @param {ModelEntry} model @param {LoadProgress} progress */
@@ -61,23 +85,28 @@ export function createModelBar({ onLoad, onCancel }) {
       const at = performance.now();
       samples = samples.filter((sample) => at - sample.at < SPEED_WINDOW_MS);
       samples.push({ at, done });
-      if (at - shownAt < TEXT_INTERVAL_MS && done < total) return;
+      const isDone = total !== undefined && done >= total;
+      if (at - shownAt < TEXT_INTERVAL_MS && !isDone) return;
       shownAt = at;
 
-      bar.max = total;
-      bar.value = done;
+      if (total) {
+        bar.max = total;
+        bar.value = done;
+      } else {
+        bar.removeAttribute('value');
+      }
       const first = samples[0];
       const perSecond = at > first.at ? ((done - first.done) * 1000) / (at - first.at) : 0;
-      detail.textContent = done < total ? texts.model.progress(done, total, perSecond) : texts.model.preparing;
+      detail.textContent = isDone ? texts.model.preparing : [source, texts.model.progress(done, total, perSecond)].filter(Boolean).join(': ');
 
-      const quarter = Math.floor((4 * done) / total);
+      const quarter = total ? Math.floor((4 * done) / total) : 0;
       if (quarter > announced && quarter < 4) announce(texts.status.percent(25 * quarter));
       announced = quarter;
     },
 
     /** @param {ModelEntry} model @param {EngineInfo} info */
     ready(model, info) {
-      show('ready', texts.model.ready(model), texts.model.runsOn(info));
+      show('ready', texts.model.ready(model), texts.model.runsOn(info) + (isKept ? '' : ` ${texts.model.unkept}`));
       button.hidden = true;
       announce(texts.status.ready(info));
     },

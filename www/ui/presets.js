@@ -11,18 +11,18 @@ import { element } from './dom.js';
 const USUAL_MAX = 10;
 
 /**
- * @param {Preset[]} presets at least one
+ * @param {Preset[]} first at least one
  * @param {(preset: Preset) => void} onChoose a preset was chosen
  * @param {(preset: Preset, strength: number) => void} onChange the preset or the strength changed
  */
-export function createPresets(presets, onChoose, onChange) {
+export function createPresets(first, onChoose, onChange) {
   const list = element('presets', HTMLDivElement);
   const description = element('preset-description', HTMLParagraphElement);
   const slider = element('strength', HTMLInputElement);
   const value = element('strength-value', HTMLOutputElement);
   const mark = element('strength-mark', HTMLSpanElement);
   const end = element('strength-end', HTMLSpanElement);
-  let chosen = presets[0];
+  let chosen = first[0];
   /** @type {Preset[]} */
   let all = [];
 
@@ -74,11 +74,22 @@ export function createPresets(presets, onChoose, onChange) {
     inputOf(id)?.closest('label')?.remove();
   }
 
-  presets.forEach(add);
+  /** @param {Preset[]} presets */
+  function use(presets) {
+    list.replaceChildren();
+    all = [];
+    chosen = presets.find(({ id }) => id === chosen.id) ?? presets[0];
+    presets.forEach(add);
+    choose(chosen);
+  }
+
   slider.addEventListener('input', showStrength);
-  choose(chosen);
+  use(first);
 
   return {
+    /** Offers these, at least one, instead of those before. */
+    use,
+
     /** Adds a preset, in place of one with the same id. */
     add,
 
@@ -92,7 +103,7 @@ export function createPresets(presets, onChoose, onChange) {
     /** Takes a preset away; the first one is chosen instead. @param {Preset} preset */
     remove(preset) {
       remove(preset.id);
-      if (chosen.id === preset.id) this.choose(presets[0]);
+      if (chosen.id === preset.id) this.choose(all[0]);
     },
 
     /** All that are offered, in their order. */

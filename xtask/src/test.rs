@@ -195,6 +195,7 @@ fn page(project: &Project, equipment: &Equipment) -> Result<()> {
     let tests = page_tests(project)?;
     let screenshots = project.target.join("page-screenshots");
     create_dir(&screenshots)?;
+    let models = page_models(project)?;
     let url = serve::in_background(project)?;
     say(&format!("the page is at {url}"));
     exec(
@@ -204,8 +205,32 @@ fn page(project: &Project, equipment: &Equipment) -> Result<()> {
             .args(tests)
             .env("PAGE_URL", url)
             .env("PAGE_CHROMIUM", &equipment.browser()?.chromium)
-            .env("PAGE_SCREENSHOTS", screenshots),
+            .env("PAGE_SCREENSHOTS", screenshots)
+            .env("PAGE_MODELS", models),
     )
+}
+
+/// Writes the models that the page tests download: tiny ones, one that is split, and the shape of the
+/// model that the public page runs.
+fn page_models(project: &Project) -> Result<PathBuf> {
+    const MODELS: [(&str, &[&str]); 5] = [
+        ("tiny-1.gguf", &["--seed=1"]),
+        ("tiny-2.gguf", &["--seed=2"]),
+        ("split.gguf", &["--split=3"]),
+        ("smollm2-360m-q8_0.gguf", &["--shape=smollm2-360m"]),
+        (
+            "smollm2-360m-q4_k_m.gguf",
+            &["--shape=smollm2-360m", "--quant=q4_k_m"],
+        ),
+    ];
+    let folder = project.target.join("page-models");
+    create_dir(&folder)?;
+    for (name, options) in MODELS {
+        let tool = ["run", "--release", "--quiet", "--bin=cache-steering", "--"];
+        let mut cargo = project.cargo(&[&tool[..], &["synthesize"], options].concat());
+        exec(cargo.arg("--out").arg(folder.join(name)))?;
+    }
+    Ok(folder)
 }
 
 fn page_tests(project: &Project) -> Result<Vec<PathBuf>> {

@@ -1,0 +1,163 @@
+/**
+ * Model files that this browser keeps, whole ones and the beginnings of some: their bytes in the
+ * origin's private file system, what is known of them in IndexedDB.
+ */
+
+import { inStore } from './database.js';
+import { tryAcquire } from './locks.js';
+
+/** @import { Seen } from './download.js' */
+
+/**
+ * @typedef {object} StoredFile
+ * @property {string} key the file's SHA-256 where it was known beforehand, else a digest of its address
+ * @property {string} url its first address
+ * @property {string} label of its model, for people
+ * @property {number} [bytes] of the whole file, where that is known
+ * @property {string} [verified] its SHA-256, once all of it has arrived and was hashed
+ * @property {Seen} [seen] what its server said of it
+ * @property {number} usedAt milliseconds since 1970
+ */
+
+/**
+ * What workers have and TypeScript knows of workers only.
+ * @typedef {object} SyncAccessHandle
+ * @property {(buffer: Uint8Array, options?: { at: number }) => number} read
+ * @property {(buffer: Uint8Array, options?: { at: number }) => number} write
+ * @property {(size: number) => void} truncate
+ * @property {() => number} getSize
+ * @property {() => void} flush
+ * @property {() => void} close
+ */
+
+const FOLDER = 'models';
+
+/** Bytes that are read at once. */
+const PIECE = 4 << 20;
+
+/** The lock of a file: shared by those who read it whole, held alone by whoever writes or removes it. @param {string} key */
+export const lockOf = (key) => `cache-steering model ${key}`;
+
+const folder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
+
+/** @param {string} key @returns {Promise<StoredFile | undefined>} */
+export const recordOf = (key) => inStore('models', 'readonly', (store) => store.get(key), undefined);
+
+/** @param {StoredFile} record */
+export const keepRecord = (record) => inStore('models', 'readwrite', (store) => store.put(record), undefined);
+
+/**
+ * A file that is there whole and was verified.
+ * @param {string} key
+ * @returns {Promise<{ record: StoredFile, file: File } | undefined>}
+ */
+export async function openStored(key) {
+  const record = await recordOf(key);
+  if (!record?.verified) return undefined;
+  try {
+    const file = await (await (await folder()).getFileHandle(key)).getFile();
+    if (file.size !== record.bytes) return undefined;
+    await keepRecord({ ...record, usedAt: Date.now() });
+    return { record, file };
+  } catch {
+    // The browser has taken it away.
+    return undefined;
+  }
+}
+
+/**
+ * Opens a file for writing, with what is there of it. In workers only.
+ * @param {string} key
+ * @returns {Promise<SyncAccessHandle>}
+ */
+export async function openPart(key) {
+  const handle = await (await folder()).getFileHandle(key, { create: true });
+  return /** @type {{ createSyncAccessHandle(): Promise<SyncAccessHandle> }} */ (/** @type {unknown} */ (handle)).createSyncAccessHandle();
+}
+
+/** The bytes of a file on disk, a piece at a time. @param {Blob} file */
+export async function* piecesOf(file) {
+  for (let at = 0; at < file.size; at += PIECE) {
+    yield new Uint8Array(await file.slice(at, at + PIECE).arrayBuffer());
+  }
+}
+
+/** The bytes that are there of a part. @param {SyncAccessHandle} part */
+export function* writtenTo(part) {
+  const size = part.getSize();
+  for (let at = 0; at < size;) {
+    const piece = new Uint8Array(Math.min(PIECE, size - at));
+    const read = part.read(piece, { at });
+    if (read === 0) throw new Error('the stored part of the model cannot be read');
+    at += read;
+    yield piece.subarray(0, read);
+  }
+}
+
+/**
+ * What is kept, the one that was used last first.
+ * @returns {Promise<(StoredFile & { size: number })[]>} with the bytes that are there
+ */
+export async function listStored() {
+  /** @type {StoredFile[]} */
+  const records = await inStore('models', 'readonly', (store) => store.getAll(), []);
+  const sizes = await sizesOfFiles();
+  const known = new Set(records.map(({ key }) => key));
+  await Promise.all([...sizes.keys()].filter((key) => !known.has(key)).map(remove));
+  return records
+    .map((record) => ({ ...record, size: sizes.get(record.key) ?? 0 }))
+    .filter(({ size }) => size > 0)
+    .sort((one, other) => other.usedAt - one.usedAt);
+}
+
+/** @returns {Promise<Map<string, number>>} */
+async function sizesOfFiles() {
+  const sizes = new Map();
+  try {
+    for await (const [key, handle] of (await folder()).entries()) {
+      if (handle instanceof FileSystemFileHandle) sizes.set(key, (await handle.getFile()).size);
+    }
+  } catch (error) {
+    console.warn('this browser keeps no models:', error);
+  }
+  return sizes;
+}
+
+/**
+ * Deletes a file, unless a tab is using it.
+ * @param {string} key
+ * @returns {Promise<boolean>} whether it is gone
+ */
+export async function remove(key) {
+  const release = await tryAcquire(lockOf(key));
+  if (!release) return false;
+  try {
+    await erase(key);
+  } finally {
+    release();
+  }
+  return true;
+}
+
+/** Deletes a file whose lock is held. @param {string} key */
+export async function erase(key) {
+  await inStore('models', 'readwrite', (store) => store.delete(key), undefined);
+  try {
+    await (await folder()).removeEntry(key);
+  } catch {
+    // There was none.
+  }
+}
+
+/**
+ * Makes room at the cost of the model that was not used for the longest time. What a browser estimates
+ * of its room is too coarse to know beforehand that this is needed.
+ * @param {string} except the key of the file that the room is for
+ * @returns {Promise<boolean>} whether there was one
+ */
+export async function evictOldest(except) {
+  for (const { key } of (await listStored()).reverse()) {
+    if (key !== except && (await remove(key))) return true;
+  }
+  return false;
+}
