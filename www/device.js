@@ -19,10 +19,7 @@ import { texts } from './texts.js';
 
 /** @typedef {{ model: ModelEntry, reason: string }} Recommendation */
 
-/** What browsers that know them say beyond TypeScript's types. @typedef {{ deviceMemory?: number, connection?: { saveData?: boolean, downlink?: number }, userAgentData?: { mobile: boolean } }} MoreOfNavigator */
-
-/** Megabits per second below which a download of hundreds of megabytes takes more than ten minutes. */
-const SLOW_MBITS = 4;
+/** What browsers that know them say beyond TypeScript's types. @typedef {{ deviceMemory?: number, connection?: { saveData?: boolean, effectiveType?: string }, userAgentData?: { mobile: boolean } }} MoreOfNavigator */
 
 /** Part of a device's memory that one page may take. */
 const SHARE_OF_MEMORY = 0.4;
@@ -56,12 +53,12 @@ function rememberedSpeed() {
 export async function readDevice() {
   const more = /** @type {MoreOfNavigator} */ (/** @type {unknown} */ (navigator));
   const { quota = Infinity, usage = 0 } = (await navigator.storage?.estimate?.().catch(() => undefined)) ?? {};
-  const { saveData = false, downlink = Infinity } = more.connection ?? {};
+  const { saveData = false, effectiveType = '' } = more.connection ?? {};
   return {
     gpu: await readGpu(),
     memory: more.deviceMemory && more.deviceMemory * 2 ** 30,
     mobile: more.userAgentData?.mobile ?? /Android|iPhone|iPad/.test(navigator.userAgent),
-    savesData: saveData || downlink < SLOW_MBITS,
+    savesData: saveData || effectiveType.endsWith('2g'),
     room: quota - usage,
     tokensPerSecond: rememberedSpeed(),
   };

@@ -1,5 +1,6 @@
 /** The page: what happens when, from the first click to the last token. */
 
+import { rememberSpeed } from './device.js';
 import { explain, isFatal } from './errors.js';
 import { createEvaluation } from './evaluation.js';
 import { fetchJson } from './files.js';
@@ -49,7 +50,10 @@ async function start(list, presetsOf) {
   let waiting;
   let stopping = false;
 
-  createBenchmark(() => session.backend);
+  createBenchmark(() => session.backend, (speed) => {
+    rememberSpeed(speed);
+    void models.refresh();
+  });
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
@@ -186,7 +190,8 @@ async function start(list, presetsOf) {
     /** @type {GenerateRequest} */
     let request;
     try {
-      const { offset } = await session.vector(preset, ({ done, total }) =>
+      // Off, nothing is added: no vector has to be made for it.
+      const { offset } = strength === 0 && preset.style ? preset.style : await session.vector(preset, ({ done, total }) =>
         steered.hold(texts.making.progress(preset.label, done, total)));
       steered.start();
       request = {
@@ -198,7 +203,7 @@ async function start(list, presetsOf) {
           {
             offset,
             repetitionPenalty: strength === 0 ? 1 : advanced.repetitionPenalty,
-            steering: [{
+            steering: strength === 0 ? [] : [{
               vector: preset.id,
               strength: {
                 ...preset.recommended,

@@ -228,15 +228,15 @@ impl WeightMatrix {
     ///
     /// # Errors
     /// As [`WeightMatrix::dequantize`].
-    pub fn to_format(&self, format: WeightFormat) -> Result<WeightMatrix> {
-        let data = match format {
-            same if same == self.format => self.data.clone(),
-            other => blocks::pack(other.dtype(), &self.dequantize()?)?,
-        };
+    pub fn into_format(self, format: WeightFormat) -> Result<WeightMatrix> {
+        if format == self.format {
+            return Ok(self);
+        }
+        let data = blocks::pack(format.dtype(), &self.dequantize()?)?;
         Ok(WeightMatrix {
             format,
             data,
-            ..*self
+            ..self
         })
     }
 
@@ -245,7 +245,11 @@ impl WeightMatrix {
     ///
     /// # Errors
     /// As [`WeightMatrix::dequantize`].
-    pub fn stack(parts: Vec<WeightMatrix>) -> Result<WeightMatrix> {
+    pub fn stack(mut parts: Vec<WeightMatrix>) -> Result<WeightMatrix> {
+        // An embedding is large enough that a second copy of it counts.
+        if parts.len() == 1 {
+            return Ok(parts.remove(0));
+        }
         let has = |format| parts.iter().any(|part| part.format == format);
         let format = match parts.first() {
             Some(first) if parts.iter().all(|p| p.format == first.format) => first.format,
@@ -261,7 +265,7 @@ impl WeightMatrix {
         };
         for part in parts {
             stacked.rows += part.rows;
-            stacked.data.extend(part.to_format(format)?.data);
+            stacked.data.extend(part.into_format(format)?.data);
         }
         Ok(stacked)
     }

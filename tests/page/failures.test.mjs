@@ -51,10 +51,10 @@ test('a lost connection is said', async () => {
   });
 });
 
-test('a file that is no model is said to be none', async () => {
+test('a page in place of the model is said to be another file', async () => {
   await visit('', (page) => page.route(MODEL, (route) => route.fulfill({ body: '<!doctype html>' })), async (page) => {
     await page.locator('#model-button').click();
-    assert.match(await notice(page), /The model file cannot be used[^]*not a GGUF model file/);
+    assert.match(await notice(page), /The download failed[^]*another file, of 15 bytes instead of 98362432/);
   });
 });
 

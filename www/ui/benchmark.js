@@ -20,8 +20,11 @@ const FEW_LAYERS = 10;
 const isShortOfMemory = (error) =>
   error instanceof Error && [CRASH, 'OutOfMemory', 'GpuLimit'].includes(error.name);
 
-/** @param {() => BackendChoice} backend where it is to run */
-export function createBenchmark(backend) {
+/**
+ * @param {() => BackendChoice} backend where it is to run
+ * @param {(tokensPerSecond: number) => void} onSpeed what one answer of the smallest model would run at
+ */
+export function createBenchmark(backend, onSpeed) {
   const root = element('benchmark', HTMLElement);
   const button = element('benchmark-button', HTMLButtonElement);
   const copy = element('benchmark-copy', HTMLButtonElement);
@@ -110,6 +113,8 @@ export function createBenchmark(backend) {
     );
     table.hidden = copy.hidden = false;
     status.textContent = texts.benchmark.done(report);
+    const alone = report.decode.find(({ lanes }) => lanes === 1);
+    if (alone && report.model.layers > FEW_LAYERS) onSpeed(alone.tokensPerSecond);
   }
 
   async function copyResult() {
