@@ -3,6 +3,8 @@
  * and takes the next mirror where one is of no use.
  */
 
+import { chunksOf } from './chunks.js';
+
 /** @import { SourceEvent } from './protocol.js' */
 
 /**
@@ -47,7 +49,7 @@ class Failure extends Error {
 }
 
 /**
- * The bytes of a file from `from` on.
+ * The bytes of a file from `from` on, in chunks that are valid until the next one is asked for.
  *
  * @param {{ urls: string[], bytes?: number, sha256?: string }} file its addresses, the best one first;
  *   where the digest is not known, a file that changes on its way is told by what the server says of it
@@ -174,13 +176,8 @@ function refuse({ ok, status, headers }) {
  * @param {() => void} onEnd
  */
 async function* pieces(body, controller, patience, onEnd) {
-  const reader = body.getReader();
   try {
-    for (;;) {
-      const { done, value } = await inTime(reader.read(), controller, patience);
-      if (done) return;
-      yield value;
-    }
+    yield* chunksOf(body, (read) => inTime(read, controller, patience));
   } finally {
     onEnd();
     controller.abort();

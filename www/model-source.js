@@ -3,9 +3,10 @@
  * the visitor's disk. In workers only.
  */
 
+import { chunksOf } from './chunks.js';
 import { download } from './download.js';
 import { acquire } from './locks.js';
-import { erase, evictOldest, keepRecord, lockOf, openPart, openStored, piecesOf, recordOf, writtenTo } from './model-store.js';
+import { erase, evictOldest, keepRecord, lockOf, openPart, openStored, recordOf, writtenTo } from './model-store.js';
 
 /**
  * @import { EngineInfo, LoadProgress, ModelFile, WebEngine } from './pkg/cache_steering.js'
@@ -75,7 +76,7 @@ async function open(entry, context) {
   if ('blob' in entry) {
     const { blob } = entry;
     const nothing = async () => {};
-    return { file: { chunks: piecesOf(blob), bytes: blob.size }, finish: nothing, close: nothing, discard: nothing };
+    return { file: { chunks: chunksOf(blob.stream()), bytes: blob.size }, finish: nothing, close: nothing, discard: nothing };
   }
   const { signal, tell } = context;
   const key = entry.sha256 ?? await digest(entry.urls[0]);
@@ -103,7 +104,7 @@ function storedFile(key, { record, file }, release, tell) {
   tell({ source: 'stored' });
   const close = async () => release();
   return {
-    file: { chunks: piecesOf(file), bytes: file.size, sha256: record.verified, verified: true },
+    file: { chunks: chunksOf(file.stream()), bytes: file.size, sha256: record.verified, verified: true },
     finish: close,
     close,
     discard: () => erase(key).finally(release),

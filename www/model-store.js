@@ -32,8 +32,7 @@ import { tryAcquire } from './locks.js';
 
 const FOLDER = 'models';
 
-/** Bytes that are read at once. */
-const PIECE = 4 << 20;
+const CHUNK_BYTES = 1 << 20;
 
 /** The lock of a file: shared by those who read it whole, held alone by whoever writes or removes it. @param {string} key */
 export const lockOf = (key) => `cache-steering model ${key}`;
@@ -75,22 +74,15 @@ export async function openPart(key) {
   return /** @type {{ createSyncAccessHandle(): Promise<SyncAccessHandle> }} */ (/** @type {unknown} */ (handle)).createSyncAccessHandle();
 }
 
-/** The bytes of a file on disk, a piece at a time. @param {Blob} file */
-export async function* piecesOf(file) {
-  for (let at = 0; at < file.size; at += PIECE) {
-    yield new Uint8Array(await file.slice(at, at + PIECE).arrayBuffer());
-  }
-}
-
-/** The bytes that are there of a part. @param {SyncAccessHandle} part */
+/** The bytes that are there of a part, in chunks that share their memory. @param {SyncAccessHandle} part */
 export function* writtenTo(part) {
+  const chunk = new Uint8Array(CHUNK_BYTES);
   const size = part.getSize();
   for (let at = 0; at < size;) {
-    const piece = new Uint8Array(Math.min(PIECE, size - at));
-    const read = part.read(piece, { at });
+    const read = part.read(chunk, { at });
     if (read === 0) throw new Error('the stored part of the model cannot be read');
     at += read;
-    yield piece.subarray(0, read);
+    yield chunk.subarray(0, read);
   }
 }
 
