@@ -12,5 +12,7 @@ mod faults;
 mod golden;
 mod kernels;
 mod loading;
+mod small_tokenizers;
 mod steering;
+mod tiny_models;
 mod vectors;

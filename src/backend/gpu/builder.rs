@@ -30,7 +30,8 @@ pub struct GpuBuilder {
     waiting: HashMap<WeightName, WeightMatrix>,
     /// Uploaded matrices, by the name of their first part.
     matrices: HashMap<WeightName, GpuMatrix>,
-    norms: HashMap<WeightName, wgpu::Buffer>,
+    /// Norms' scales and biases, as bytes of floats.
+    vectors: HashMap<WeightName, Vec<u8>>,
 }
 
 /// The matrices that are stacked with `name`, in the order of their rows.
@@ -87,7 +88,7 @@ impl GpuBuilder {
             config: config.clone(),
             waiting: HashMap::new(),
             matrices: HashMap::new(),
-            norms: HashMap::new(),
+            vectors: HashMap::new(),
         })
     }
 
@@ -103,7 +104,22 @@ impl GpuBuilder {
     }
 
     fn take_norm(&mut self, name: WeightName) -> Result<wgpu::Buffer> {
-        self.norms.remove(&name).ok_or_else(|| missing(name))
+        let scale = self.vectors.remove(&name).ok_or_else(|| missing(name))?;
+        self.device.storage_with(&name.gguf_name(), &scale)
+    }
+
+    /// The norm's scale of a layer's attention and, where the model has them, the biases of what
+    /// follows it, in one buffer: WebGPU promises no more than the stage has without them.
+    fn take_attention_norm(&mut self, layer: usize, has_biases: bool) -> Result<wgpu::Buffer> {
+        let norm = WeightName::Layer(layer, LayerWeight::AttentionNorm);
+        let names = LayerWeight::BIASES.map(|bias| WeightName::Layer(layer, bias));
+        for bias in names.into_iter().filter(|_| has_biases) {
+            let bytes = bias.shape(&self.config).1 * size_of::<f32>();
+            let values = self.vectors.remove(&bias);
+            let behind = self.vectors.get_mut(&norm).ok_or_else(|| missing(norm))?;
+            behind.extend(values.unwrap_or_else(|| vec![0; bytes]));
+        }
+        self.take_norm(norm)
     }
 }
 
@@ -121,9 +137,8 @@ impl BackendBuilder for GpuBuilder {
             return Ok(());
         }
         if name.is_vector() {
-            let norm = self.device.storage_with(&name.gguf_name(), &matrix.data)?;
-            self.norms.insert(name, norm);
-            return self.device.check();
+            self.vectors.insert(name, matrix.data);
+            return Ok(());
         }
         self.waiting.insert(name, matrix);
         let names = stacked(name);
@@ -147,11 +162,12 @@ impl BackendBuilder for GpuBuilder {
 
 impl GpuBuilder {
     pub(super) async fn build(mut self) -> Result<GpuBackend> {
+        let has_biases = self.vectors.keys().any(|name| name.is_bias());
         let mut layers = Vec::with_capacity(self.config.n_layers);
         for layer in 0..self.config.n_layers {
             let name = |weight| WeightName::Layer(layer, weight);
             layers.push(LayerWeights {
-                attention_norm: self.take_norm(name(LayerWeight::AttentionNorm))?,
+                attention_norm: self.take_attention_norm(layer, has_biases)?,
                 qkv: self.take_matrix(name(LayerWeight::Query))?,
                 attention_output: self.take_matrix(name(LayerWeight::AttentionOutput))?,
                 ffn_norm: self.take_norm(name(LayerWeight::FfnNorm))?,
@@ -164,6 +180,7 @@ impl GpuBuilder {
             layers,
             output_norm: self.take_norm(WeightName::OutputNorm)?,
             output: self.matrices.remove(&WeightName::Output),
+            has_biases,
         };
         let Self {
             device,

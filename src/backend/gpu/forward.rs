@@ -26,9 +26,12 @@ pub(super) struct Weights {
     pub output_norm: wgpu::Buffer,
     /// Absent where the head is tied to the embedding.
     pub output: Option<GpuMatrix>,
+    /// Whether the layers have biases of queries, keys and values.
+    pub has_biases: bool,
 }
 
 pub(super) struct LayerWeights {
+    /// Its scale, then the biases of queries, keys and values where the model has them.
     pub attention_norm: wgpu::Buffer,
     pub qkv: GpuMatrix,
     pub attention_output: GpuMatrix,
@@ -202,6 +205,7 @@ impl ForwardPass {
             config: config.clone(),
             cache: cache.layout(),
             f16_cache: choices.f16_cache,
+            has_biases: weights.has_biases,
             max_rows,
         };
         let mut kernels = Kernels::new(device.clone(), model);

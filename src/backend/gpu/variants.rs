@@ -20,6 +20,8 @@ pub(super) struct KernelModel {
     pub cache: CacheSize,
     /// Whether the cache is kept in f16.
     pub f16_cache: bool,
+    /// Whether queries, keys and values have biases.
+    pub has_biases: bool,
     /// Largest batch of one pass: bounds the activation buffers and the work of one submit.
     pub max_rows: usize,
 }
@@ -220,6 +222,7 @@ impl Variant {
         }
         let float = |half: bool| if half { "f16" } else { "f32" };
         let scale = 1.0 / (config.head_dim as f32).sqrt();
+        let _ = writeln!(source, "const HAS_BIASES = {};", model.has_biases);
         let _ = writeln!(source, "const NORM_EPS = f32({:e});", config.norm_eps);
         let _ = writeln!(source, "const ATTENTION_SCALE = f32({scale:e});");
         // Of weights and inputs as they are multiplied, and of cached keys and values.
