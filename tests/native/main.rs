@@ -11,6 +11,7 @@ mod decode;
 mod faults;
 mod golden;
 mod kernels;
+mod large_vocabulary;
 mod loading;
 mod small_tokenizers;
 mod steering;

@@ -28,8 +28,10 @@ pub struct GpuBuilder {
     tune: bool,
     /// Matrices that wait for the ones they are stacked with.
     waiting: HashMap<WeightName, WeightMatrix>,
-    /// Uploaded matrices, by the name of their first part.
+    /// Uploaded matrices, by the name of the first that is stacked in them.
     matrices: HashMap<WeightName, GpuMatrix>,
+    /// The embedding, and the head where it has weights of its own, in parts.
+    vocabularies: HashMap<WeightName, Vec<GpuMatrix>>,
     /// Norms' scales and biases, as bytes of floats.
     vectors: HashMap<WeightName, Vec<u8>>,
 }
@@ -88,6 +90,7 @@ impl GpuBuilder {
             config: config.clone(),
             waiting: HashMap::new(),
             matrices: HashMap::new(),
+            vocabularies: HashMap::new(),
             vectors: HashMap::new(),
         })
     }
@@ -140,6 +143,11 @@ impl BackendBuilder for GpuBuilder {
             self.vectors.insert(name, matrix.data);
             return Ok(());
         }
+        if matches!(name, WeightName::Embedding | WeightName::Output) {
+            let parts = GpuMatrix::upload_parts(&self.device, &name.gguf_name(), &matrix)?;
+            self.vocabularies.insert(name, parts);
+            return self.device.check();
+        }
         self.waiting.insert(name, matrix);
         let names = stacked(name);
         if !names.iter().all(|n| self.waiting.contains_key(n)) {
@@ -176,10 +184,13 @@ impl GpuBuilder {
             });
         }
         let weights = Weights {
-            embedding: self.take_matrix(WeightName::Embedding)?,
+            embedding: self
+                .vocabularies
+                .remove(&WeightName::Embedding)
+                .ok_or_else(|| missing(WeightName::Embedding))?,
             layers,
             output_norm: self.take_norm(WeightName::OutputNorm)?,
-            output: self.matrices.remove(&WeightName::Output),
+            output: self.vocabularies.remove(&WeightName::Output),
             has_biases,
         };
         let Self {

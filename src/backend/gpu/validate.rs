@@ -65,6 +65,7 @@ fn variants(stage: Stage) -> Vec<Variant> {
     ];
     let matrices = formats.map(|format| MatrixShape {
         format,
+        first: 0,
         rows: 960,
         cols: 576,
     });

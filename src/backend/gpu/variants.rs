@@ -26,10 +26,13 @@ pub(super) struct KernelModel {
     pub max_rows: usize,
 }
 
-/// The weight matrix that a variant multiplies with.
+/// The weight matrix that a variant multiplies with, or some of the rows of one that is bound in
+/// several parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct MatrixShape {
     pub format: WeightFormat,
+    /// The first of its rows, in the whole matrix.
+    pub first: usize,
     pub rows: usize,
     pub cols: usize,
 }
@@ -205,6 +208,7 @@ impl Variant {
         constant("SAMPLE_THREADS", SAMPLE_THREADS as usize);
         constant("MAX_END_TOKENS", MAX_END_TOKENS);
         if let Some(matrix) = self.matrix {
+            constant("FIRST_ROW", matrix.first);
             constant("WEIGHT_ROWS", matrix.rows);
             constant("WEIGHT_COLS", matrix.cols);
         }
