@@ -116,8 +116,8 @@ fn prefix(bytes: &[u8], len: usize) -> &[u8] {
 }
 
 /// The weight that each tensor of the file is, in the order of the file. The file must have all
-/// that the architecture needs and nothing else: a tensor that is not known, such as a bias or
-/// long-context frequencies, would change what the model computes.
+/// that the architecture needs and nothing else: a tensor that is not known, such as the norm of each
+/// head, would change what the model computes.
 fn check_tensors(header: &Header, config: &ModelConfig) -> Result<Vec<WeightName>> {
     let names: Vec<Option<WeightName>> = header
         .tensors
