@@ -403,7 +403,8 @@ impl ForwardPass {
         }
     }
 
-    /// Records one product of these layers, or parts of the head, alone, computed by `kernel`, for the tuner.
+    /// Records one product of these layers, or of parts of the head, alone, computed by `kernel`, for
+    /// the tuner.
     pub fn dispatch_product(
         &mut self,
         recorder: &mut Recorder,
