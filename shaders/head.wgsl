@@ -1,4 +1,4 @@
-// head: RMSNorm and the logits of every token of the vocabulary.
+// head: RMSNorm and the logits of every token of the vocabulary, or of the part that is bound.
 
 @group(0) @binding(5) var<storage, read_write> logits: array<f32>;
 
@@ -10,7 +10,7 @@ fn rows_of(pair: u32) -> vec2<u32> {
 }
 
 fn store(pair: u32, row: u32, product: vec2<f32>) {
-    let at = row * WEIGHT_ROWS;
+    let at = row * VOCAB_SIZE + FIRST_ROW;
     let rows = rows_of(pair);
     logits[at + rows.x] = product.x;
     logits[at + rows.y] = product.y;

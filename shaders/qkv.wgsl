@@ -1,5 +1,5 @@
-// qkv: RMSNorm, the query, key and value projections as one matrix, RoPE, and the write of keys
-// and values to the KV cache.
+// qkv: RMSNorm, the query, key and value projections as one matrix, their biases, RoPE, and the
+// write of keys and values to the KV cache.
 // A pair of weight rows is elements i and i + HEAD_DIM / 2 of a head, which RoPE rotates together.
 
 // Cosine and sine of [position, element].
@@ -16,9 +16,20 @@ fn rows_of(pair: u32) -> vec2<u32> {
     return vec2(row, row + HALF);
 }
 
-fn store(pair: u32, row: u32, product: vec2<f32>) {
+// What is added to the product of a weight row, behind the norm's scales.
+fn bias_of(row: u32) -> f32 {
+    let at = WEIGHT_COLS + row;
+    return norm[at / 4u][at % 4u];
+}
+
+fn store(pair: u32, row: u32, sums: vec2<f32>) {
     if (!is_computed(row)) {
         return;
+    }
+    var product = sums;
+    if (HAS_BIASES) {
+        let rows = rows_of(pair);
+        product += vec2(bias_of(rows.x), bias_of(rows.y));
     }
     let head = pair / HALF;
     let element = pair % HALF;

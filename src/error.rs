@@ -59,7 +59,7 @@ pub enum Error {
     },
     /// The model is of a family that the engine has no forward pass for.
     #[error(
-        "models of the architecture {found:?} are not supported; this engine runs \"llama\" models such as SmolLM2"
+        "models of the architecture {found:?} are not supported; this engine runs \"llama\" and \"qwen2\" models, such as SmolLM2, Llama 3 and Qwen2.5"
     )]
     UnsupportedArchitecture {
         /// `general.architecture` of the file.
@@ -85,7 +85,7 @@ pub enum Error {
     },
     /// A tensor that the architecture does not have, and that would change what it computes.
     #[error(
-        "the model file has the tensor {name:?}, which this engine's \"llama\" models do not have. It belongs to a variant that is not supported; use a model such as SmolLM2"
+        "the model file has the tensor {name:?}, which models of its architecture do not have in this engine. It belongs to a variant that is not supported; use a model such as SmolLM2 or Qwen2.5"
     )]
     UnknownTensor {
         /// The GGUF tensor name.
@@ -105,7 +105,7 @@ pub enum Error {
     },
     /// A tensor is stored in a type that the engine does not read.
     #[error(
-        "the tensor {name:?} is stored as {found}, which is not supported; use a Q8_0, Q4_0, Q4_1, F16 or F32 version of the model"
+        "the tensor {name:?} is stored as {found}, which is not supported; use a Q8_0, Q4_0, Q4_K_M or F16 version of the model"
     )]
     TensorType {
         /// The GGUF tensor name.

@@ -1,5 +1,5 @@
-//! Runs SmolLM2 (a Llama-architecture language model) with WGSL compute shaders, in the browser
-//! and natively, and steers it with **one write to its KV cache**.
+//! Runs SmolLM2, or another small language model ([`model::Architecture`]), with WGSL compute shaders,
+//! in the browser and natively, and steers it with **one write to its KV cache**.
 //!
 //! The method is *KV Cache Steering for Inducing Reasoning in Small Language Models* (Belitsky et
 //! al. 2025, arXiv 2507.08799). A vector that was averaged over pairs of prompts is added to the

@@ -146,7 +146,9 @@ impl LaneOutcome {
 /// # Errors
 /// [`Error::ChatTemplate`] or [`Error::Tokenizer`].
 pub fn prompt_ids(model: &Model, messages: &[Message]) -> Result<Vec<u32>> {
-    model.tokenizer.encode(&model.chat.render(messages, true)?)
+    model
+        .tokenizer
+        .encode_whole(&model.chat.render(messages, true)?)
 }
 
 /// Answers a request. A stop by the observer is no error: what was generated up to there is the

@@ -16,7 +16,9 @@ pub struct Message {
     pub content: String,
 }
 
-/// A model's chat template: Jinja, with the settings and functions of Hugging Face transformers.
+/// A model's chat template: Jinja, with the settings and functions of Hugging Face transformers, but
+/// for `strftime_now`. Templates that write today's date have a fixed one where it is missing, and so
+/// a prompt, and a vector made from it, are the same every day.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChatTemplate {
     source: Option<String>,

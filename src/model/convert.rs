@@ -63,7 +63,15 @@ pub(super) fn matrix(
             });
         }
     };
-    if let WeightName::Layer(_, LayerWeight::Query | LayerWeight::Key) = name {
+    use LayerWeight::{Key, KeyBias, Query, QueryBias};
+    let turned = match name {
+        _ if !config.architecture.interleaves_rows() => None,
+        WeightName::Layer(_, Query | Key) => Some(rows),
+        // Each value belongs to a row of the projection.
+        WeightName::Layer(_, QueryBias | KeyBias) => Some(cols),
+        _ => None,
+    };
+    if let Some(rows) = turned {
         data = rotate_half_rows(&data, rows, config.head_dim);
     }
     Ok(WeightMatrix {
@@ -74,7 +82,7 @@ pub(super) fn matrix(
     })
 }
 
-/// Reorders the rows of a query or key projection from the order of llama GGUF files to that of
+/// Reorders the rows of a query or key projection, or of its bias, from the order of llama GGUF files to that of
 /// the original checkpoint.
 ///
 /// RoPE turns pairs of elements of a head. The checkpoint pairs element `i` with

@@ -154,6 +154,26 @@ fn place(info: &gguf_file::TensorInfo, data_offset: u64) -> Option<(u64, u64)> {
     Some((offset, bytes))
 }
 
+/// The name of a GGML type that candle does not know, by its number in ggml.h.
+fn unknown_type(number: &str) -> String {
+    let name = match number {
+        "16" => "iq2_xxs",
+        "17" => "iq2_xs",
+        "18" => "iq3_xxs",
+        "19" => "iq1_s",
+        "20" => "iq4_nl",
+        "21" => "iq3_s",
+        "22" => "iq2_s",
+        "23" => "iq4_xs",
+        "29" => "iq1_m",
+        "34" => "tq1_0",
+        "35" => "tq2_0",
+        "39" => "mxfp4",
+        _ => return format!("GGML type {number}"),
+    };
+    name.into()
+}
+
 fn bad(reason: String) -> Error {
     Error::BadHeader { reason }
 }
@@ -205,7 +225,7 @@ impl<'a> PrefixReader<'a> {
                 let name = &self.bytes[start as usize..end as usize];
                 Error::TensorType {
                     name: String::from_utf8_lossy(name).into_owned(),
-                    found: format!("GGML type {number}"),
+                    found: unknown_type(number),
                 }
             }
             None => bad(reason.trim_start_matches("gguf: ").to_owned()),

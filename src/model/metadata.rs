@@ -41,6 +41,17 @@ impl Metadata {
         })
     }
 
+    /// Whether something is so, if the key is there.
+    ///
+    /// # Errors
+    /// [`Error::Metadata`].
+    pub fn flag(&self, key: &str) -> Result<Option<bool>> {
+        self.get(key, "is neither true nor false", |value| match value {
+            Value::Bool(flag) => Some(*flag),
+            _ => None,
+        })
+    }
+
     /// A list of texts, if the key is there.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub mod tokenizer;
 pub mod weights;
 
 pub use chat::{ChatTemplate, Message};
-pub use config::ModelConfig;
+pub use config::{Architecture, ModelConfig};
 pub use header::Header;
 pub use load::{LoadProgress, load};
 pub use metadata::Metadata;

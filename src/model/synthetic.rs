@@ -3,11 +3,11 @@
 //! They exercise the loader and the backends where no real model of that size, format or shape is
 //! at hand: in tests, in the browser, and in benchmarks. They are complete down to the tokenizer
 //! and the chat template, and say nothing of sense. Their rows of queries and keys count as being
-//! in the file's order, as in every llama GGUF file: the loader reorders them.
+//! in the file's order: of a llama model, the loader reorders them.
 
 use super::metadata::{Metadata, Value};
 use super::weights::{BLOCK, LayerWeight, WeightFormat, WeightMatrix, WeightName};
-use super::{ChatTemplate, Model, ModelConfig, ModelFile, Tokenizer, WeightSize};
+use super::{Architecture, ChatTemplate, Model, ModelConfig, ModelFile, Tokenizer, WeightSize};
 use crate::{Error, Result};
 use candle_core::quantized::{GgmlDType, QTensor, gguf_file};
 use candle_core::{Device, Tensor};
@@ -27,7 +27,7 @@ const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['r
 pub fn tiny() -> ModelConfig {
     ModelConfig {
         name: "synthetic".into(),
-        architecture: "llama".into(),
+        architecture: Architecture::Llama,
         n_layers: 3,
         width: 96,
         ffn_width: 160,
@@ -92,21 +92,45 @@ pub fn gguf_of_types(
     dtype: impl Fn(WeightName) -> GgmlDType,
     seed: u64,
 ) -> Result<Vec<u8>> {
+    let weights = WeightName::required(config).zip(0..).map(|(name, n)| {
+        let mut random = Random(seed.wrapping_mul(0x1_0000_0001).wrapping_add(n << 40));
+        let values = values(config, name, &mut random);
+        let dtype = match name.is_vector() {
+            true => GgmlDType::F32,
+            false => dtype(name),
+        };
+        (name, dtype, values)
+    });
+    let factors = Some(config.rope_factors.clone())
+        .filter(|factors| !factors.is_empty())
+        .map(|factors| (WeightName::RopeFactors, GgmlDType::F32, factors));
+    file(config, weights.chain(factors))
+}
+
+/// Writes a model of these tensors: of each its name, how it is stored, and its values, row after row.
+///
+/// # Errors
+/// As [`gguf`].
+pub fn file(
+    config: &ModelConfig,
+    tensors: impl IntoIterator<Item = (WeightName, GgmlDType, Vec<f32>)>,
+) -> Result<Vec<u8>> {
     let metadata = metadata(config)?;
-    let mut tensors: Vec<(String, QTensor)> = WeightName::required(config)
-        .zip(0..)
-        .map(|(name, n)| {
-            let mut random = Random(seed.wrapping_mul(0x1_0000_0001).wrapping_add(n << 40));
-            let tensor = tensor(config, name, dtype(name), &mut random)?;
-            Ok((name.gguf_name(), tensor))
+    let tensors: Vec<(String, QTensor)> = tensors
+        .into_iter()
+        .map(|(name, dtype, values)| {
+            let (rows, cols) = name.shape(config);
+            let tensor = match name.is_vector() {
+                true => Tensor::from_vec(values, cols, &Device::Cpu)?,
+                false => Tensor::from_vec(values, (rows, cols), &Device::Cpu)?,
+            };
+            Ok((name.gguf_name(), QTensor::quantize(&tensor, dtype)?))
         })
         .collect::<Result<_>>()?;
-    if !config.rope_factors.is_empty() {
-        let factors = Tensor::new(&config.rope_factors[..], &Device::Cpu)?;
-        let factors = QTensor::quantize(&factors, GgmlDType::F32)?;
-        tensors.push((WeightName::RopeFactors.gguf_name(), factors));
-    }
-    let metadata: Vec<(&str, &Value)> = metadata.iter().map(|(key, value)| (*key, value)).collect();
+    let metadata: Vec<(&str, &Value)> = metadata
+        .iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect();
     write(&metadata, tensors.iter())
 }
 
@@ -187,8 +211,7 @@ fn write<'a>(
 /// # Errors
 /// [`Error::InvalidRequest`] where the vocabulary is too small or too large.
 pub fn model(config: &ModelConfig) -> Result<Model> {
-    let entries = metadata(config)?.into_iter();
-    let metadata = Metadata(entries.map(|(k, v)| (k.to_owned(), v)).collect());
+    let metadata = Metadata(metadata(config)?.into_iter().collect());
     Ok(Model {
         config: config.clone(),
         tokenizer: Tokenizer::from_metadata(&metadata)?,
@@ -280,6 +303,7 @@ fn distribution(config: &ModelConfig, name: WeightName) -> (f32, f32) {
     let per_input = 1.0 / (name.shape(config).1 as f32).sqrt();
     let per_layer = 1.0 / (2.0 * config.n_layers as f32).sqrt();
     match name {
+        _ if name.is_bias() => (0.0, 0.3),
         _ if name.is_vector() => (1.0, 0.1),
         WeightName::Embedding | WeightName::Output => (0.0, 2.0 * per_input),
         WeightName::Layer(_, LayerWeight::AttentionOutput | LayerWeight::Down) => {
@@ -289,64 +313,53 @@ fn distribution(config: &ModelConfig, name: WeightName) -> (f32, f32) {
     }
 }
 
-fn tensor(
-    config: &ModelConfig,
-    name: WeightName,
-    dtype: GgmlDType,
-    random: &mut Random,
-) -> Result<QTensor> {
+fn values(config: &ModelConfig, name: WeightName, random: &mut Random) -> Vec<f32> {
     let (rows, cols) = name.shape(config);
     let (mean, deviation) = distribution(config, name);
-    let dtype = if name.is_vector() {
-        GgmlDType::F32
-    } else {
-        dtype
-    };
     // A uniform distribution reaches the square root of 3 times its deviation.
     let reach = deviation * 3f32.sqrt();
-    let values: Vec<f32> = (0..rows * cols)
+    (0..rows * cols)
         .map(|_| mean + reach * random.next())
-        .collect();
-    let tensor = if name.is_vector() {
-        Tensor::from_vec(values, cols, &Device::Cpu)?
-    } else {
-        Tensor::from_vec(values, (rows, cols), &Device::Cpu)?
-    };
-    Ok(QTensor::quantize(&tensor, dtype)?)
+        .collect()
 }
 
-fn metadata(config: &ModelConfig) -> Result<Vec<(&'static str, Value)>> {
+fn metadata(config: &ModelConfig) -> Result<Vec<(String, Value)>> {
     let (tokens, merges) = vocabulary(config.vocab_size)?;
     let kinds = (0..tokens.len()).map(|id| Value::I32(if id < SPECIAL.len() { 3 } else { 1 }));
     let text = |text: &str| Value::String(text.into());
-    let texts = |list: Vec<String>| Value::Array(list.into_iter().map(Value::String).collect());
+    let list = |texts: Vec<String>| Value::Array(texts.into_iter().map(Value::String).collect());
     let size = |size: usize| Value::U32(size as u32);
-    Ok(vec![
-        ("general.architecture", text("llama")),
-        ("general.name", text(&config.name)),
-        ("llama.block_count", size(config.n_layers)),
-        ("llama.context_length", size(config.context_length)),
-        ("llama.embedding_length", size(config.width)),
-        ("llama.feed_forward_length", size(config.ffn_width)),
-        ("llama.attention.head_count", size(config.n_heads)),
-        ("llama.attention.head_count_kv", size(config.n_kv_heads)),
-        ("llama.attention.key_length", size(config.head_dim)),
-        ("llama.attention.value_length", size(config.head_dim)),
-        ("llama.rope.dimension_count", size(config.head_dim)),
-        ("llama.rope.freq_base", Value::F32(config.rope_base)),
+    let sizes = [
+        ("block_count", size(config.n_layers)),
+        ("context_length", size(config.context_length)),
+        ("embedding_length", size(config.width)),
+        ("feed_forward_length", size(config.ffn_width)),
+        ("attention.head_count", size(config.n_heads)),
+        ("attention.head_count_kv", size(config.n_kv_heads)),
+        ("attention.key_length", size(config.head_dim)),
+        ("attention.value_length", size(config.head_dim)),
+        ("rope.dimension_count", size(config.head_dim)),
+        ("rope.freq_base", Value::F32(config.rope_base)),
         (
-            "llama.attention.layer_norm_rms_epsilon",
+            "attention.layer_norm_rms_epsilon",
             Value::F32(config.norm_eps),
         ),
+    ];
+    let texts = [
+        ("general.architecture", text(config.architecture.name())),
+        ("general.name", text(&config.name)),
         ("tokenizer.ggml.model", text("gpt2")),
         ("tokenizer.ggml.pre", text("smollm")),
-        ("tokenizer.ggml.tokens", texts(tokens)),
+        ("tokenizer.ggml.tokens", list(tokens)),
         ("tokenizer.ggml.token_type", Value::Array(kinds.collect())),
-        ("tokenizer.ggml.merges", texts(merges)),
+        ("tokenizer.ggml.merges", list(merges)),
         ("tokenizer.ggml.bos_token_id", Value::U32(1)),
         ("tokenizer.ggml.eos_token_id", Value::U32(2)),
         ("tokenizer.chat_template", text(CHATML)),
-    ])
+    ];
+    let sizes = sizes.map(|(key, value)| (config.architecture.key(key), value));
+    let texts = texts.map(|(key, value)| (key.to_owned(), value));
+    Ok(texts.into_iter().chain(sizes).collect())
 }
 
 /// Tokens and merges: the special tokens, the bytes, then pairs of bytes.

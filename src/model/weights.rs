@@ -1,4 +1,4 @@
-//! The weights of a Llama-architecture model: their names, their storage formats, and one tensor
+//! The weights of a model: their names, their storage formats, and one tensor
 //! on its way from the file to a backend.
 
 use super::{ModelConfig, blocks};
@@ -88,10 +88,16 @@ pub enum LayerWeight {
     AttentionNorm,
     /// Query projection, `[q_width, width]`.
     Query,
+    /// Added to queries, `[q_width]`; see [`Architecture::has_biases`](super::Architecture::has_biases).
+    QueryBias,
     /// Key projection, `[kv_width, width]`.
     Key,
+    /// Added to keys, `[kv_width]`.
+    KeyBias,
     /// Value projection, `[kv_width, width]`.
     Value,
+    /// Added to values, `[kv_width]`.
+    ValueBias,
     /// Attention output projection, `[width, q_width]`.
     AttentionOutput,
     /// Scale of the RMSNorm before the feed-forward network, `[width]`.
@@ -106,11 +112,14 @@ pub enum LayerWeight {
 
 impl LayerWeight {
     /// All tensors of a block, in the order of the forward pass.
-    pub const ALL: [LayerWeight; 9] = [
+    pub const ALL: [LayerWeight; 12] = [
         Self::AttentionNorm,
         Self::Query,
+        Self::QueryBias,
         Self::Key,
+        Self::KeyBias,
         Self::Value,
+        Self::ValueBias,
         Self::AttentionOutput,
         Self::FfnNorm,
         Self::Gate,
@@ -118,17 +127,23 @@ impl LayerWeight {
         Self::Down,
     ];
 
+    /// The biases, in the order in which the stage `qkv` computes what they are added to.
+    pub const BIASES: [LayerWeight; 3] = [Self::QueryBias, Self::KeyBias, Self::ValueBias];
+
     fn gguf_name(self) -> &'static str {
         match self {
-            Self::AttentionNorm => "attn_norm",
-            Self::Query => "attn_q",
-            Self::Key => "attn_k",
-            Self::Value => "attn_v",
-            Self::AttentionOutput => "attn_output",
-            Self::FfnNorm => "ffn_norm",
-            Self::Gate => "ffn_gate",
-            Self::Up => "ffn_up",
-            Self::Down => "ffn_down",
+            Self::AttentionNorm => "attn_norm.weight",
+            Self::Query => "attn_q.weight",
+            Self::QueryBias => "attn_q.bias",
+            Self::Key => "attn_k.weight",
+            Self::KeyBias => "attn_k.bias",
+            Self::Value => "attn_v.weight",
+            Self::ValueBias => "attn_v.bias",
+            Self::AttentionOutput => "attn_output.weight",
+            Self::FfnNorm => "ffn_norm.weight",
+            Self::Gate => "ffn_gate.weight",
+            Self::Up => "ffn_up.weight",
+            Self::Down => "ffn_down.weight",
         }
     }
 }
@@ -141,11 +156,11 @@ impl WeightName {
             Self::OutputNorm => "output_norm.weight".into(),
             Self::Output => "output.weight".into(),
             Self::RopeFactors => "rope_freqs.weight".into(),
-            Self::Layer(layer, weight) => format!("blk.{layer}.{}.weight", weight.gguf_name()),
+            Self::Layer(layer, weight) => format!("blk.{layer}.{}", weight.gguf_name()),
         }
     }
 
-    /// The tensor that a GGUF name stands for, if it is one of a Llama model.
+    /// The tensor that a GGUF name stands for, if it is one that the engine knows.
     pub fn from_gguf_name(name: &str) -> Option<Self> {
         match name {
             "token_embd.weight" => return Some(Self::Embedding),
@@ -155,7 +170,6 @@ impl WeightName {
             _ => {}
         }
         let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
-        let rest = rest.strip_suffix(".weight")?;
         let weight = LayerWeight::ALL
             .into_iter()
             .find(|w| w.gguf_name() == rest)?;
@@ -165,10 +179,17 @@ impl WeightName {
     /// Whether this is a single row of floats, such as the scale of an RMSNorm, and not a matrix.
     pub fn is_vector(self) -> bool {
         use LayerWeight::{AttentionNorm, FfnNorm};
-        matches!(
-            self,
-            Self::OutputNorm | Self::RopeFactors | Self::Layer(_, AttentionNorm | FfnNorm)
-        )
+        match self {
+            Self::OutputNorm | Self::RopeFactors => true,
+            Self::Embedding | Self::Output => false,
+            Self::Layer(_, AttentionNorm | FfnNorm) => true,
+            Self::Layer(..) => self.is_bias(),
+        }
+    }
+
+    /// Whether this is added to what a projection gives.
+    pub fn is_bias(self) -> bool {
+        matches!(self, Self::Layer(_, weight) if LayerWeight::BIASES.contains(&weight))
     }
 
     /// Rows and columns for a model of these sizes; a vector is one row.
@@ -180,6 +201,8 @@ impl WeightName {
             Self::RopeFactors => (1, c.head_dim / 2),
             Self::Layer(_, weight) => match weight {
                 LayerWeight::AttentionNorm | LayerWeight::FfnNorm => (1, c.width),
+                LayerWeight::QueryBias => (1, c.q_width()),
+                LayerWeight::KeyBias | LayerWeight::ValueBias => (1, c.kv_width()),
                 LayerWeight::Query => (c.q_width(), c.width),
                 LayerWeight::Key | LayerWeight::Value => (c.kv_width(), c.width),
                 LayerWeight::AttentionOutput => (c.width, c.q_width()),
@@ -189,18 +212,23 @@ impl WeightName {
         }
     }
 
-    /// Every tensor that a model of these sizes must have ([`WeightName::Output`] may be tied, and [`WeightName::RopeFactors`] is rare).
+    /// Every tensor that a model of these sizes must have ([`WeightName::Output`] may be tied,
+    /// [`WeightName::RopeFactors`] is rare, and biases are of some architectures alone).
     pub fn required(config: &ModelConfig) -> impl Iterator<Item = WeightName> {
-        [Self::Embedding, Self::OutputNorm].into_iter().chain(
-            (0..config.n_layers)
-                .flat_map(|layer| LayerWeight::ALL.map(|weight| Self::Layer(layer, weight))),
-        )
+        let biases = config.architecture.has_biases();
+        [Self::Embedding, Self::OutputNorm]
+            .into_iter()
+            .chain(
+                (0..config.n_layers)
+                    .flat_map(|layer| LayerWeight::ALL.map(|weight| Self::Layer(layer, weight))),
+            )
+            .filter(move |name| biases || !name.is_bias())
     }
 }
 
-/// One matrix, or a norm's scale as a single row, in the bytes of its format: row after row.
+/// One matrix, or a norm's scale or a bias as a single row, in the bytes of its format: row after row.
 ///
-/// Query and key projections have their rows in *rotate-half* order (the order of Hugging Face
+/// Query and key projections, and their biases, have their rows in *rotate-half* order (the order of Hugging Face
 /// checkpoints: RoPE turns element `i` with element `i + head_dim / 2`), whatever the file's order
 /// was, so that a cached key means the same on every backend and in every vector file.
 #[derive(Debug, Clone, PartialEq)]

@@ -111,7 +111,7 @@ impl Extractor<'_> {
         if watch.tell().await.is_break() {
             return Err(Error::Cancelled);
         }
-        let ids = self.engine.model().tokenizer.encode(text)?;
+        let ids = self.engine.model().tokenizer.encode_whole(text)?;
         let Some((last, before)) = ids.split_last() else {
             return Err(Error::InvalidRequest("an empty prompt has no token".into()));
         };

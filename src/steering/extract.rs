@@ -165,7 +165,7 @@ impl<'a> Extractor<'a> {
             metadata: VectorMetadata {
                 model: VectorModel {
                     name: Some(config.name),
-                    architecture: Some(config.architecture),
+                    architecture: Some(config.architecture.name().to_owned()),
                     sha256: Some(self.engine.model().file.sha256.clone()),
                 },
                 extraction: *options,
@@ -210,7 +210,7 @@ impl<'a> Extractor<'a> {
         if watch.tell().await.is_break() {
             return Err(Error::Cancelled);
         }
-        let ids = self.engine.model().tokenizer.encode(text)?;
+        let ids = self.engine.model().tokenizer.encode_whole(text)?;
         let position = options.token.of(ids.len())?;
         let prompt = (ids, position);
         let mut slot = match self.slots.get(&prompt) {

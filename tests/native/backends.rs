@@ -4,7 +4,7 @@ use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
 use cache_steering::backend::gpu::{GpuBuilder, GpuDevice, KernelChoices};
 use cache_steering::backend::{Backend, BackendBuilder, CacheSize, Row, Slot, SlotAddress};
 use cache_steering::model::weights::WeightFormat;
-use cache_steering::model::{ModelConfig, load, synthetic};
+use cache_steering::model::{Architecture, ModelConfig, load, synthetic};
 use pollster::block_on;
 use std::ops::ControlFlow;
 
@@ -23,7 +23,7 @@ pub const EXACT: f32 = 2e-5;
 pub fn shape(n_heads: usize, n_kv_heads: usize, head_dim: usize, vocab_size: usize) -> ModelConfig {
     ModelConfig {
         name: "synthetic".into(),
-        architecture: "llama".into(),
+        architecture: Architecture::Llama,
         n_layers: 3,
         width: 96,
         ffn_width: 160,
@@ -103,7 +103,7 @@ pub fn tokens(count: u32, vocab_size: usize) -> Vec<u32> {
         .collect()
 }
 
-fn assert_close(gpu: &[f32], cpu: &[f32], tolerance: f32, what: &str) {
+pub fn assert_close(gpu: &[f32], cpu: &[f32], tolerance: f32, what: &str) {
     assert_eq!(gpu.len(), cpu.len(), "{what}");
     let largest = cpu.iter().fold(0f32, |m, v| m.max(v.abs()));
     assert!(largest > 0.0, "{what}: all zero");

@@ -3,8 +3,9 @@
 use crate::loading::{cpu, go_on, load_bytes, tiny};
 use async_trait::async_trait;
 use cache_steering::backend::cpu::CpuPrecision;
-use cache_steering::model::load;
 use cache_steering::model::load::{ByteSource, MemorySource, read_header};
+use cache_steering::model::weights::WeightFormat;
+use cache_steering::model::{Architecture, ModelConfig, load, synthetic};
 use cache_steering::{Error, Result};
 use pollster::block_on;
 
@@ -195,6 +196,31 @@ fn other_architectures_are_named() {
     }
 }
 
+/// Of another architecture, keys have another beginning, and more tensors have to be there.
+#[test]
+fn each_architecture_has_its_own_keys_and_tensors() {
+    // The name is as long, so that the file is whole; its keys are not those of the name.
+    match error_of(patched("general.architecture", 12, b"qwen2")) {
+        Error::Metadata { key, problem } => {
+            let said = (key.as_str(), problem.as_str());
+            assert_eq!(said, ("qwen2.embedding_length", "is missing"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let config = ModelConfig {
+        architecture: Architecture::Qwen2,
+        ..synthetic::tiny()
+    };
+    let mut bytes = synthetic::gguf(&config, WeightFormat::Q8_0, 1).expect("a model file");
+    assert!(load_bytes(bytes.clone(), 10_007).is_ok());
+    let at = end_of(&bytes, "blk.2.attn_k.bia");
+    bytes[at] = b'X';
+    match error_of(bytes) {
+        Error::MissingTensor { name } => assert_eq!(name, "blk.2.attn_k.bias"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn tensors_that_do_not_fit_are_named() {
     const NAME: &str = "blk.1.ffn_up.weight";
@@ -214,8 +240,8 @@ fn tensors_that_do_not_fit_are_named() {
         }
         other => panic!("{other:?}"),
     }
-    // Type 20 is one that candle does not know, type 9 one that only activations have.
-    for (number, text) in [(20u32, "GGML type 20"), (9, "q8_1")] {
+    // Types that candle does not know, and one that only activations have.
+    for (number, text) in [(20u32, "iq4_nl"), (999, "GGML type 999"), (9, "q8_1")] {
         match error_of(patched("output_norm.weight", 12, &number.to_le_bytes())) {
             Error::TensorType { name, found } => {
                 assert_eq!(

@@ -6,7 +6,7 @@ use cache_steering::backend::gpu::{
 };
 use cache_steering::backend::{CacheSize, Row};
 use cache_steering::model::weights::WeightFormat;
-use cache_steering::model::{ModelConfig, synthetic};
+use cache_steering::model::{Architecture, ModelConfig, synthetic};
 
 /// The kernels that are compared with the CPU, and the difference that each may make.
 fn kernels() -> Vec<(KernelChoices, f32)> {
@@ -54,8 +54,9 @@ fn is_lavapipe(device: &GpuDevice) -> bool {
 #[test]
 fn every_kernel() {
     let device = device();
-    // An odd vocabulary; three query heads together.
+    // An odd vocabulary; three query heads together; biases.
     let config = ModelConfig {
+        architecture: Architecture::Qwen2,
         n_layers: 2,
         ..shape(6, 2, 16, 321)
     };

@@ -9,8 +9,8 @@ use cache_steering::eval::{
 };
 use cache_steering::generate::{LaneRequest, Request, Sampling, StopReason, generate};
 use cache_steering::model::load::{FileSource, MemorySource};
-use cache_steering::model::synthetic;
 use cache_steering::model::weights::WeightFormat;
+use cache_steering::model::{Architecture, ModelConfig, synthetic};
 use cache_steering::steering::contrast::{self, ContrastItem, PairOptions};
 use cache_steering::steering::extract::{Average, Contrast, TokenPosition};
 use cache_steering::steering::{
@@ -37,7 +37,15 @@ fn options(backend: BackendChoice, lanes: usize, capacity: usize) -> EngineOptio
 }
 
 fn tiny(backend: BackendChoice) -> Engine {
-    let gguf = synthetic::gguf(&synthetic::tiny(), WeightFormat::Q8_0, 5).expect("a model");
+    tiny_of(backend, Architecture::Llama)
+}
+
+fn tiny_of(backend: BackendChoice, architecture: Architecture) -> Engine {
+    let config = ModelConfig {
+        architecture,
+        ..synthetic::tiny()
+    };
+    let gguf = synthetic::gguf(&config, WeightFormat::Q8_0, 5).expect("a model");
     let mut source = MemorySource::new(gguf);
     let loading = &mut |_| ControlFlow::Continue(());
     block_on(Engine::load(
@@ -134,6 +142,50 @@ fn both_backends_make_the_same_vectors() {
         heads.filter(|head| head.iter().any(|x| *x != 0.0)).count(),
         2
     );
+}
+
+/// A vector of another architecture: made, written, and applied on both backends.
+#[test]
+fn a_qwen2_model_is_steered() {
+    let options = ExtractOptions {
+        key_frame: KeyFrame::Zero,
+        ..ExtractOptions::default()
+    };
+    let mut outcomes = Vec::new();
+    for backend in BACKENDS {
+        let mut engine = tiny_of(backend, Architecture::Qwen2);
+        let vector = extract(&mut engine, &options);
+        assert_eq!(vector.metadata.model.architecture.as_deref(), Some("qwen2"));
+        let prompt: Vec<u32> = (60..80).collect();
+        let mut logits = |strength: Strength| {
+            let steering = Steering {
+                vector: Arc::new(vector.clone()),
+                strength,
+            };
+            engine.truncate(0, 0).expect("a lane");
+            let quiet = &mut |_| ControlFlow::Continue(());
+            block_on(engine.prefill(&[(0, &prompt)], quiet)).expect("a prefill");
+            let written = block_on(engine.steer(0, prompt.len() - 1, &[steering]));
+            assert_eq!(written.expect("a write"), strength.values != 0.0);
+            block_on(engine.logits(&[(0, 17)]))
+                .expect("logits")
+                .remove(0)
+        };
+        let [plain, steered] = [0.0, 2.0].map(|values| {
+            logits(Strength {
+                values,
+                keys: values / 2.0,
+                ..Strength::default()
+            })
+        });
+        assert!(difference(&plain, &steered) > 1e-3);
+        outcomes.push((vector.values, steered));
+    }
+    let [cpu, gpu] = &outcomes[..] else {
+        panic!("two backends");
+    };
+    assert!(difference(&cpu.0, &gpu.0) < 1e-3);
+    assert!(difference(&cpu.1, &gpu.1) < 1e-3);
 }
 
 /// Keys of position 0 are the cached ones, turned back: turned to where they were, they are the same.

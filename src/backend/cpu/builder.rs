@@ -16,7 +16,7 @@ pub struct CpuBuilder {
     config: ModelConfig,
     precision: CpuPrecision,
     cache: KvCache,
-    norms: HashMap<WeightName, Vec<f32>>,
+    vectors: HashMap<WeightName, Vec<f32>>,
     matrices: HashMap<WeightName, Matrix>,
 }
 
@@ -30,7 +30,7 @@ impl CpuBuilder {
             config: config.clone(),
             precision,
             cache: KvCache::new(config, cache)?,
-            norms: HashMap::new(),
+            vectors: HashMap::new(),
             matrices: HashMap::new(),
         })
     }
@@ -38,12 +38,14 @@ impl CpuBuilder {
     fn layer(&mut self, index: usize) -> Result<Layer> {
         let name = |weight| WeightName::Layer(index, weight);
         Ok(Layer {
-            attention_norm: take(&mut self.norms, name(LayerWeight::AttentionNorm))?,
+            attention_norm: take(&mut self.vectors, name(LayerWeight::AttentionNorm))?,
             query: take(&mut self.matrices, name(LayerWeight::Query))?,
             key: take(&mut self.matrices, name(LayerWeight::Key))?,
             value: take(&mut self.matrices, name(LayerWeight::Value))?,
+            biases: LayerWeight::BIASES
+                .map(|bias| self.vectors.remove(&name(bias)).unwrap_or_default()),
             attention_output: take(&mut self.matrices, name(LayerWeight::AttentionOutput))?,
-            ffn_norm: take(&mut self.norms, name(LayerWeight::FfnNorm))?,
+            ffn_norm: take(&mut self.vectors, name(LayerWeight::FfnNorm))?,
             gate: take(&mut self.matrices, name(LayerWeight::Gate))?,
             up: take(&mut self.matrices, name(LayerWeight::Up))?,
             down: take(&mut self.matrices, name(LayerWeight::Down))?,
@@ -63,8 +65,8 @@ impl BackendBuilder for CpuBuilder {
         if name == WeightName::RopeFactors {
             self.config.rope_factors = bytemuck::pod_collect_to_vec(&matrix.data);
         } else if name.is_vector() {
-            let scale = bytemuck::pod_collect_to_vec(&matrix.data);
-            self.norms.insert(name, scale);
+            let values = bytemuck::pod_collect_to_vec(&matrix.data);
+            self.vectors.insert(name, values);
         } else {
             let matrix = Matrix::new(matrix, self.precision)?;
             self.matrices.insert(name, matrix);
@@ -79,7 +81,7 @@ impl BackendBuilder for CpuBuilder {
         let weights = Weights {
             embedding: take(&mut self.matrices, WeightName::Embedding)?,
             layers,
-            output_norm: take(&mut self.norms, WeightName::OutputNorm)?,
+            output_norm: take(&mut self.vectors, WeightName::OutputNorm)?,
             output: self.matrices.remove(&WeightName::Output),
         };
         let device = match self.precision {

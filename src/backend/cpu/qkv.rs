@@ -1,4 +1,4 @@
-//! `qkv`: RMSNorm, the three projections, RoPE, and the write of keys and values to the cache.
+//! `qkv`: RMSNorm, the three projections with their biases, RoPE, and the write of keys and values to the cache.
 
 use super::cache::LayerCache;
 use super::norm::rms_norm;
@@ -19,7 +19,11 @@ pub(super) fn qkv(
     let normed = rms_norm(x, &layer.attention_norm, config.norm_eps);
     let mut queries = layer.query.multiply(&normed)?;
     let mut keys = layer.key.multiply(&normed)?;
-    let values = layer.value.multiply(&normed)?;
+    let mut values = layer.value.multiply(&normed)?;
+    let projected = [&mut queries, &mut keys, &mut values];
+    for (rows, bias) in projected.into_iter().zip(&layer.biases) {
+        add_bias(rows, bias);
+    }
 
     let half = config.head_dim / 2;
     let angles = |row: &Row| &rope[row.position as usize * half..][..half];
@@ -38,6 +42,15 @@ pub(super) fn qkv(
     Ok(queries)
 }
 
+/// Adds a bias, which may be empty, to each row.
+fn add_bias(rows: &mut [f32], bias: &[f32]) {
+    for row in rows.chunks_exact_mut(bias.len().max(1)) {
+        for (value, bias) in row.iter_mut().zip(bias) {
+            *value += bias;
+        }
+    }
+}
+
 /// Turns element `i` of each head together with element `i + head_dim / 2`.
 fn rotate(heads: &mut [f32], angles: &[[f32; 2]]) {
     for head in heads.chunks_exact_mut(2 * angles.len()) {
@@ -51,6 +64,15 @@ fn rotate(heads: &mut [f32], angles: &[[f32; 2]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bias_is_added_to_every_row() {
+        let mut rows = [1.0, 2.0, 3.0, 4.0];
+        add_bias(&mut rows, &[]);
+        assert_eq!(rows, [1.0, 2.0, 3.0, 4.0]);
+        add_bias(&mut rows, &[10.0, 20.0]);
+        assert_eq!(rows, [11.0, 22.0, 13.0, 24.0]);
+    }
 
     #[test]
     fn a_quarter_turn_swaps_the_halves_of_each_head() {

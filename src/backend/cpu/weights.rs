@@ -20,6 +20,8 @@ pub(super) struct Layer {
     pub query: Matrix,
     pub key: Matrix,
     pub value: Matrix,
+    /// Of queries, keys and values; empty where the model has none.
+    pub biases: [Vec<f32>; 3],
     pub attention_output: Matrix,
     pub ffn_norm: Vec<f32>,
     pub gate: Matrix,

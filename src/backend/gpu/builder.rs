@@ -28,9 +28,12 @@ pub struct GpuBuilder {
     tune: bool,
     /// Matrices that wait for the ones they are stacked with.
     waiting: HashMap<WeightName, WeightMatrix>,
-    /// Uploaded matrices, by the name of their first part.
+    /// Uploaded matrices, by the name of the first that is stacked in them.
     matrices: HashMap<WeightName, GpuMatrix>,
-    norms: HashMap<WeightName, wgpu::Buffer>,
+    /// The embedding, and the head where it has weights of its own, in parts.
+    vocabularies: HashMap<WeightName, Vec<GpuMatrix>>,
+    /// Norms' scales and biases, as bytes of floats.
+    vectors: HashMap<WeightName, Vec<u8>>,
 }
 
 /// The matrices that are stacked with `name`, in the order of their rows.
@@ -87,7 +90,8 @@ impl GpuBuilder {
             config: config.clone(),
             waiting: HashMap::new(),
             matrices: HashMap::new(),
-            norms: HashMap::new(),
+            vocabularies: HashMap::new(),
+            vectors: HashMap::new(),
         })
     }
 
@@ -103,7 +107,22 @@ impl GpuBuilder {
     }
 
     fn take_norm(&mut self, name: WeightName) -> Result<wgpu::Buffer> {
-        self.norms.remove(&name).ok_or_else(|| missing(name))
+        let scale = self.vectors.remove(&name).ok_or_else(|| missing(name))?;
+        self.device.storage_with(&name.gguf_name(), &scale)
+    }
+
+    /// The norm's scale of a layer's attention and, where the model has them, the biases of what
+    /// follows it, in one buffer: WebGPU promises no more than the stage has without them.
+    fn take_attention_norm(&mut self, layer: usize, has_biases: bool) -> Result<wgpu::Buffer> {
+        let norm = WeightName::Layer(layer, LayerWeight::AttentionNorm);
+        let names = LayerWeight::BIASES.map(|bias| WeightName::Layer(layer, bias));
+        for bias in names.into_iter().filter(|_| has_biases) {
+            let bytes = bias.shape(&self.config).1 * size_of::<f32>();
+            let values = self.vectors.remove(&bias);
+            let behind = self.vectors.get_mut(&norm).ok_or_else(|| missing(norm))?;
+            behind.extend(values.unwrap_or_else(|| vec![0; bytes]));
+        }
+        self.take_norm(norm)
     }
 }
 
@@ -121,8 +140,12 @@ impl BackendBuilder for GpuBuilder {
             return Ok(());
         }
         if name.is_vector() {
-            let norm = self.device.storage_with(&name.gguf_name(), &matrix.data)?;
-            self.norms.insert(name, norm);
+            self.vectors.insert(name, matrix.data);
+            return Ok(());
+        }
+        if matches!(name, WeightName::Embedding | WeightName::Output) {
+            let parts = GpuMatrix::upload_parts(&self.device, &name.gguf_name(), &matrix)?;
+            self.vocabularies.insert(name, parts);
             return self.device.check();
         }
         self.waiting.insert(name, matrix);
@@ -147,11 +170,12 @@ impl BackendBuilder for GpuBuilder {
 
 impl GpuBuilder {
     pub(super) async fn build(mut self) -> Result<GpuBackend> {
+        let has_biases = self.vectors.keys().any(|name| name.is_bias());
         let mut layers = Vec::with_capacity(self.config.n_layers);
         for layer in 0..self.config.n_layers {
             let name = |weight| WeightName::Layer(layer, weight);
             layers.push(LayerWeights {
-                attention_norm: self.take_norm(name(LayerWeight::AttentionNorm))?,
+                attention_norm: self.take_attention_norm(layer, has_biases)?,
                 qkv: self.take_matrix(name(LayerWeight::Query))?,
                 attention_output: self.take_matrix(name(LayerWeight::AttentionOutput))?,
                 ffn_norm: self.take_norm(name(LayerWeight::FfnNorm))?,
@@ -160,10 +184,14 @@ impl GpuBuilder {
             });
         }
         let weights = Weights {
-            embedding: self.take_matrix(WeightName::Embedding)?,
+            embedding: self
+                .vocabularies
+                .remove(&WeightName::Embedding)
+                .ok_or_else(|| missing(WeightName::Embedding))?,
             layers,
             output_norm: self.take_norm(WeightName::OutputNorm)?,
-            output: self.matrices.remove(&WeightName::Output),
+            output: self.vocabularies.remove(&WeightName::Output),
+            has_biases,
         };
         let Self {
             device,

@@ -24,6 +24,8 @@ pub struct GpuDevice {
     pub(super) queue: wgpu::Queue,
     info: AdapterInfo,
     abilities: Abilities,
+    /// Bytes that a storage buffer may have.
+    largest_buffer: u64,
     fault: Arc<Mutex<Option<Fault>>>,
     pub(super) profiler: Rc<RefCell<Profiler>>,
 }
@@ -133,7 +135,10 @@ impl GpuDevice {
             log::error!("GPU: {error}");
             report(&failed, Fault::Error(error.to_string()));
         }));
+        let limits = device.limits();
+        let bound = limits.max_storage_buffer_binding_size;
         Ok(Self {
+            largest_buffer: bound.min(limits.max_buffer_size),
             device,
             queue,
             info,
@@ -160,10 +165,15 @@ impl GpuDevice {
 
     /// Bytes that a storage buffer may have.
     pub(super) fn largest_buffer(&self) -> u64 {
-        let limits = self.device.limits();
-        limits
-            .max_storage_buffer_binding_size
-            .min(limits.max_buffer_size)
+        self.largest_buffer
+    }
+
+    /// The same device, as if it bound no more than so many bytes in one piece: to see here what
+    /// smaller ones do.
+    #[must_use]
+    pub fn with_largest_buffer(mut self, bytes: u64) -> Self {
+        self.largest_buffer = self.largest_buffer.min(bytes);
+        self
     }
 
     /// The driver's last complaint, if it had one: errors arrive after the call that caused them.

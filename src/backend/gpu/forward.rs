@@ -3,7 +3,8 @@
 //! ```text
 //! tokens -> embed -> x -> [ qkv -> attention -> project -> gate_up -> project ] x layers -> head
 //! ```
-//! `x` is the residual stream, `[row, width]`. Every layer is five dispatches.
+//! `x` is the residual stream, `[row, width]`. Every layer is five dispatches; `embed` and `head` are
+//! one each, or as many as their matrix has parts.
 
 use super::cache::GpuCache;
 use super::choices::{KernelChoices, Product, ProductKernel};
@@ -21,14 +22,18 @@ use crate::model::ModelConfig;
 pub(super) const ROW_BYTES: usize = size_of::<[u32; 4]>();
 
 pub(super) struct Weights {
-    pub embedding: GpuMatrix,
+    /// In parts, where it is too large to be bound in one piece.
+    pub embedding: Vec<GpuMatrix>,
     pub layers: Vec<LayerWeights>,
     pub output_norm: wgpu::Buffer,
     /// Absent where the head is tied to the embedding.
-    pub output: Option<GpuMatrix>,
+    pub output: Option<Vec<GpuMatrix>>,
+    /// Whether the layers have biases of queries, keys and values.
+    pub has_biases: bool,
 }
 
 pub(super) struct LayerWeights {
+    /// Its scale, then the biases of queries, keys and values where the model has them.
     pub attention_norm: wgpu::Buffer,
     pub qkv: GpuMatrix,
     pub attention_output: GpuMatrix,
@@ -141,9 +146,9 @@ impl Binder<'_> {
         own: &[wgpu::BindingResource],
     ) -> Step {
         Step {
-            work: Work::Product(stage, product, matrix.shape()),
+            work: Work::Product(stage, product, matrix.shape),
             bind_group: self.bind(stage, Some(matrix), own),
-            width: matrix.rows.div_ceil(2),
+            width: matrix.shape.rows.div_ceil(2),
         }
     }
 }
@@ -158,9 +163,12 @@ pub(super) struct ForwardPass {
     q: wgpu::Buffer,
     attended: wgpu::Buffer,
     activated: wgpu::Buffer,
-    /// From the embedding to the last layer.
-    steps: Vec<Step>,
-    head: Step,
+    /// One, or as many as the embedding has parts.
+    embed: Vec<Step>,
+    /// [`LAYER_STEPS`] of each layer.
+    layers: Vec<Step>,
+    /// One, or as many as its matrix has parts.
+    head: Vec<Step>,
     pub logits: wgpu::Buffer,
     vocab_size: usize,
 }
@@ -202,6 +210,7 @@ impl ForwardPass {
             config: config.clone(),
             cache: cache.layout(),
             f16_cache: choices.f16_cache,
+            has_biases: weights.has_biases,
             max_rows,
         };
         let mut kernels = Kernels::new(device.clone(), model);
@@ -212,18 +221,16 @@ impl ForwardPass {
         let [x_, q_, attended_, activated_] =
             [&x, &q, &attended, &activated].map(|b| b.as_entire_binding());
 
-        let mut steps = vec![Step {
-            work: Work::Embed(weights.embedding.shape()),
-            bind_group: binder.bind(
-                Stage::Embed,
-                Some(&weights.embedding),
-                std::slice::from_ref(&x_),
-            ),
+        let parts = weights.embedding.iter().map(|part| Step {
+            work: Work::Embed(part.shape),
+            bind_group: binder.bind(Stage::Embed, Some(part), std::slice::from_ref(&x_)),
             width: config.width / crate::model::weights::BLOCK,
-        }];
+        });
+        let embed = parts.collect();
+        let mut layers = Vec::with_capacity(config.n_layers * LAYER_STEPS);
         for (layer, w) in weights.layers.iter().enumerate() {
             let [keys, values] = cache.layer(layer);
-            steps.push(binder.product(
+            layers.push(binder.product(
                 Stage::Qkv,
                 Product::Qkv,
                 &w.qkv,
@@ -236,7 +243,7 @@ impl ForwardPass {
                     values.clone(),
                 ],
             ));
-            steps.push(Step {
+            layers.push(Step {
                 work: Work::Attention,
                 bind_group: binder.bind(
                     Stage::Attention,
@@ -245,13 +252,13 @@ impl ForwardPass {
                 ),
                 width: config.n_heads,
             });
-            steps.push(binder.product(
+            layers.push(binder.product(
                 Stage::Project,
                 Product::Output,
                 &w.attention_output,
                 &[attended_.clone(), x_.clone()],
             ));
-            steps.push(binder.product(
+            layers.push(binder.product(
                 Stage::GateUp,
                 Product::GateUp,
                 &w.gate_up,
@@ -261,23 +268,23 @@ impl ForwardPass {
                     activated_.clone(),
                 ],
             ));
-            steps.push(binder.product(
+            layers.push(binder.product(
                 Stage::Project,
                 Product::Down,
                 &w.down,
                 &[activated_.clone(), x_.clone()],
             ));
         }
-        let head = binder.product(
-            Stage::Head,
-            Product::Head,
-            weights.output.as_ref().unwrap_or(&weights.embedding),
-            &[
-                x_,
-                weights.output_norm.as_entire_binding(),
-                logits.as_entire_binding(),
-            ],
-        );
+        let bound = [
+            x_,
+            weights.output_norm.as_entire_binding(),
+            logits.as_entire_binding(),
+        ];
+        let parts = weights.output.as_ref().unwrap_or(&weights.embedding);
+        let head = parts
+            .iter()
+            .map(|part| binder.product(Stage::Head, Product::Head, part, &bound))
+            .collect();
         Ok(Self {
             kernels,
             choices,
@@ -286,7 +293,8 @@ impl ForwardPass {
             q,
             attended,
             activated,
-            steps,
+            embed,
+            layers,
             head,
             logits,
             vocab_size: config.vocab_size,
@@ -348,16 +356,18 @@ impl ForwardPass {
             _ => 1,
         };
         let (layers, head) = match extent {
-            Extent::Layers(layers) => (layers, None),
-            Extent::Logits => (self.layers(), Some(&self.head)),
+            Extent::Layers(layers) => (layers, &[][..]),
+            Extent::Logits => (self.layers(), &self.head[..]),
         };
-        let steps = self.steps.iter().take(1 + layers * LAYER_STEPS);
-        for (done, step) in (1..).zip(steps.chain(head)) {
+        let before = self.embed.len();
+        let layers = self.layers.iter().take(layers * LAYER_STEPS);
+        let steps = self.embed.iter().chain(layers).chain(head);
+        for (done, step) in (1..).zip(steps) {
             let variant = step.variant(&self.choices, rows, splits);
             let grid = [step.width, rows];
             self.kernels
                 .dispatch(recorder, variant, &step.bind_group, grid);
-            let after = |addition: &&Addition| done == 1 + (addition.layer + 1) * LAYER_STEPS;
+            let after = |addition: &&Addition| done == before + (addition.layer + 1) * LAYER_STEPS;
             for addition in additions.iter().filter(after) {
                 let variant = Variant::plain(Stage::AddToResidual);
                 let grid = [self.kernels.model.config.width / 4, rows];
@@ -385,14 +395,16 @@ impl ForwardPass {
 
     /// Records the embedding alone, for the tuner.
     pub fn dispatch_embed(&mut self, recorder: &mut Recorder, rows: usize) {
-        let embed = &self.steps[0];
-        let variant = embed.variant(&self.choices, rows, 1);
-        let grid = [embed.width, rows];
-        self.kernels
-            .dispatch(recorder, variant, &embed.bind_group, grid);
+        for embed in &self.embed {
+            let variant = embed.variant(&self.choices, rows, 1);
+            let grid = [embed.width, rows];
+            self.kernels
+                .dispatch(recorder, variant, &embed.bind_group, grid);
+        }
     }
 
-    /// Records one product of these layers alone, computed by `kernel`, for the tuner.
+    /// Records one product of these layers, or of parts of the head, alone, computed by `kernel`, for
+    /// the tuner.
     pub fn dispatch_product(
         &mut self,
         recorder: &mut Recorder,
@@ -401,7 +413,7 @@ impl ForwardPass {
         kernel: ProductKernel,
         rows: usize,
     ) {
-        let steps = self.steps.iter().chain([&self.head]);
+        let steps = self.layers.iter().chain(&self.head);
         let of_product = steps.filter_map(|step| match step.work {
             Work::Product(stage, p, matrix) if p == product => Some((stage, matrix, step)),
             _ => None,

@@ -36,6 +36,10 @@
 //! | lavapipe, 138 ms | 13 % | 8 % | 22 % | 37 % | 20 % | 0.3 % |
 //! | SwiftShader in Chromium, 412 ms | 13 % | 8 % | 21 % | 37 % | 20 % | 0.7 % |
 //!
+//! An embedding that is larger than what the adapter binds in one piece (Qwen2's has 145 MB in Q8_0,
+//! and many adapters bind 128 MiB) lies in several buffers of its rows, and `embed` and `head` are a
+//! dispatch for each. Other matrices are far smaller.
+//!
 //! # Decided without measuring, and why
 //! - Steps that were submitted after a lane's last token are not indirect dispatches: each of those
 //!   has to be validated, where a stage that sees that no row is active ends at once.

@@ -4,15 +4,15 @@ use super::choices::{ProductKernel, Reduction};
 use super::stages::{Binding, Stage};
 use super::variants::{KernelModel, MatrixShape, Variant};
 use crate::backend::CacheSize;
-use crate::model::ModelConfig;
 use crate::model::weights::WeightFormat;
+use crate::model::{Architecture, ModelConfig};
 use wgpu::naga;
 use wgpu::naga::valid::Capabilities;
 
 fn smollm2_135m() -> ModelConfig {
     ModelConfig {
         name: String::new(),
-        architecture: "llama".into(),
+        architecture: Architecture::Llama,
         n_layers: 30,
         width: 576,
         ffn_width: 1536,
@@ -27,7 +27,7 @@ fn smollm2_135m() -> ModelConfig {
     }
 }
 
-fn model(f16_cache: bool) -> KernelModel {
+fn model([f16_cache, has_biases]: [bool; 2]) -> KernelModel {
     KernelModel {
         config: smollm2_135m(),
         cache: CacheSize {
@@ -35,6 +35,7 @@ fn model(f16_cache: bool) -> KernelModel {
             capacity: 256,
         },
         f16_cache,
+        has_biases,
         max_rows: 64,
     }
 }
@@ -64,6 +65,7 @@ fn variants(stage: Stage) -> Vec<Variant> {
     ];
     let matrices = formats.map(|format| MatrixShape {
         format,
+        first: 0,
         rows: 960,
         cols: 576,
     });
@@ -99,8 +101,10 @@ fn variants(stage: Stage) -> Vec<Variant> {
 fn every_variant_validates() {
     for stage in Stage::ALL {
         for variant in variants(stage) {
-            for model in [model(false), model(true)] {
-                validate(variant, &model);
+            for caches in [false, true] {
+                for biases in [false, true] {
+                    validate(variant, &model([caches, biases]));
+                }
             }
         }
     }

@@ -20,14 +20,19 @@ pub(super) struct KernelModel {
     pub cache: CacheSize,
     /// Whether the cache is kept in f16.
     pub f16_cache: bool,
+    /// Whether queries, keys and values have biases.
+    pub has_biases: bool,
     /// Largest batch of one pass: bounds the activation buffers and the work of one submit.
     pub max_rows: usize,
 }
 
-/// The weight matrix that a variant multiplies with.
+/// The weight matrix that a variant multiplies with, or some of the rows of one that is bound in
+/// several parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct MatrixShape {
     pub format: WeightFormat,
+    /// The first of its rows, in the whole matrix.
+    pub first: usize,
     pub rows: usize,
     pub cols: usize,
 }
@@ -203,6 +208,7 @@ impl Variant {
         constant("SAMPLE_THREADS", SAMPLE_THREADS as usize);
         constant("MAX_END_TOKENS", MAX_END_TOKENS);
         if let Some(matrix) = self.matrix {
+            constant("FIRST_ROW", matrix.first);
             constant("WEIGHT_ROWS", matrix.rows);
             constant("WEIGHT_COLS", matrix.cols);
         }
@@ -220,6 +226,7 @@ impl Variant {
         }
         let float = |half: bool| if half { "f16" } else { "f32" };
         let scale = 1.0 / (config.head_dim as f32).sqrt();
+        let _ = writeln!(source, "const HAS_BIASES = {};", model.has_biases);
         let _ = writeln!(source, "const NORM_EPS = f32({:e});", config.norm_eps);
         let _ = writeln!(source, "const ATTENTION_SCALE = f32({scale:e});");
         // Of weights and inputs as they are multiplied, and of cached keys and values.

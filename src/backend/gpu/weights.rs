@@ -11,11 +11,10 @@ use crate::Result;
 use crate::model::weights::{BLOCK, WeightFormat, WeightMatrix};
 use std::ops::Range;
 
-/// A weight matrix in GPU memory.
+/// A weight matrix in GPU memory, or some of the rows of one that is too large to be bound in one
+/// piece.
 pub(super) struct GpuMatrix {
-    pub format: WeightFormat,
-    pub rows: usize,
-    pub cols: usize,
+    pub shape: MatrixShape,
     pub quants: wgpu::Buffer,
     /// A few unread bytes for the formats that have no scales.
     pub scales: wgpu::Buffer,
@@ -28,21 +27,47 @@ const PIECE: usize = 16;
 const SPAN_BYTES: usize = 1 << 20;
 
 impl GpuMatrix {
-    /// Repacks and uploads a matrix, some blocks of all of its rows at a time.
+    /// Uploads a matrix whole.
     pub fn upload(device: &GpuDevice, label: &str, matrix: &WeightMatrix) -> Result<Self> {
-        let WeightMatrix {
+        Self::upload_part(device, label, &Part::new(matrix, 0..matrix.rows))
+    }
+
+    /// Uploads a matrix in as few parts of its rows as the device can bind: mostly one.
+    pub fn upload_parts(
+        device: &GpuDevice,
+        label: &str,
+        matrix: &WeightMatrix,
+    ) -> Result<Vec<Self>> {
+        let row_bytes = (matrix.cols / BLOCK * value_bytes(matrix.format)).max(1);
+        // Even, because the head takes rows in pairs. A row beyond the limit is refused below.
+        let most = (device.largest_buffer() / row_bytes as u64).min(matrix.rows as u64 + 1);
+        let most = (most as usize).max(2) & !1;
+        let parts = matrix.rows.div_ceil(most).max(1);
+        let rows = matrix.rows.div_ceil(parts).next_multiple_of(2);
+        (0..matrix.rows)
+            .step_by(rows.max(1))
+            .map(|first| {
+                let part = Part::new(matrix, first..matrix.rows.min(first + rows));
+                Self::upload_part(device, label, &part)
+            })
+            .collect()
+    }
+
+    /// Repacks and uploads some blocks of all rows at a time.
+    fn upload_part(device: &GpuDevice, label: &str, part: &Part) -> Result<Self> {
+        let MatrixShape {
             format, rows, cols, ..
-        } = *matrix;
+        } = part.shape;
         let blocks = cols / BLOCK;
         let scale_bytes = scale_bytes(format);
-        let value_bytes = format.block_bytes() - scale_bytes;
+        let value_bytes = value_bytes(format);
         let scale_words = rows * (blocks * scale_bytes).div_ceil(4);
         let quants = device.storage(label, (rows * blocks * value_bytes) as u64)?;
         let scales = device.storage(label, 4 * scale_words.max(1) as u64)?;
         // Even, because two blocks may share a word of scales.
         let span = (SPAN_BYTES / (rows * format.block_bytes()).max(1)).max(2) & !1;
         for start in (0..blocks).step_by(span) {
-            let packed = repack(matrix, start..blocks.min(start + span));
+            let packed = repack(part, start..blocks.min(start + span));
             let queue = &device.queue;
             let at = start * value_bytes * rows;
             queue.write_buffer(&quants, at as u64, &packed.quants);
@@ -52,19 +77,30 @@ impl GpuMatrix {
         // Until a submit, what was written is held a second time.
         device.queue.submit([]);
         Ok(Self {
-            format,
-            rows,
-            cols,
+            shape: part.shape,
             quants,
             scales,
         })
     }
+}
 
-    pub fn shape(&self) -> MatrixShape {
-        MatrixShape {
-            format: self.format,
-            rows: self.rows,
-            cols: self.cols,
+/// Rows of a matrix, in the bytes of its format.
+struct Part<'a> {
+    shape: MatrixShape,
+    data: &'a [u8],
+}
+
+impl<'a> Part<'a> {
+    fn new(matrix: &'a WeightMatrix, rows: Range<usize>) -> Self {
+        let row_bytes = matrix.cols / BLOCK * matrix.format.block_bytes();
+        Self {
+            shape: MatrixShape {
+                format: matrix.format,
+                first: rows.start,
+                rows: rows.len(),
+                cols: matrix.cols,
+            },
+            data: &matrix.data[rows.start * row_bytes..rows.end * row_bytes],
         }
     }
 }
@@ -83,18 +119,25 @@ fn scale_bytes(format: WeightFormat) -> usize {
     }
 }
 
+/// Bytes of a block's values.
+fn value_bytes(format: WeightFormat) -> usize {
+    format.block_bytes() - scale_bytes(format)
+}
+
 /// Splits these blocks of each row into their scales and their pieces, and lays both out
 /// block-major. The first block's number is even.
-fn repack(matrix: &WeightMatrix, span: Range<usize>) -> Packed {
-    let WeightMatrix { format, rows, .. } = *matrix;
+fn repack(part: &Part, span: Range<usize>) -> Packed {
+    let MatrixShape {
+        format, rows, cols, ..
+    } = part.shape;
     let block_bytes = format.block_bytes();
-    let row_bytes = matrix.cols / BLOCK * block_bytes;
+    let row_bytes = cols / BLOCK * block_bytes;
     let scale_bytes = scale_bytes(format);
     let pieces = (block_bytes - scale_bytes) / PIECE;
     let mut quants = vec![0; rows * span.len() * pieces * PIECE];
     let mut scales = vec![0; rows * (span.len() * scale_bytes).div_ceil(4)];
     let bytes = span.start * block_bytes..span.end * block_bytes;
-    for (row, row_bytes) in matrix.data.chunks_exact(row_bytes).enumerate() {
+    for (row, row_bytes) in part.data.chunks_exact(row_bytes).enumerate() {
         for (k, block) in row_bytes[bytes.clone()]
             .chunks_exact(block_bytes)
             .enumerate()
@@ -136,7 +179,7 @@ mod tests {
     #[test]
     fn repacks_block_major() {
         let matrix = three_blocks();
-        let packed = repack(&matrix, 0..3);
+        let packed = repack(&Part::new(&matrix, 0..2), 0..3);
         let block = |row: usize, k: usize| &matrix.data[(row * 3 + k) * 34..][..34];
         for row in 0..2 {
             for k in 0..3 {
@@ -155,8 +198,10 @@ mod tests {
 
     #[test]
     fn spans_of_blocks_follow_each_other() {
-        let whole = repack(&three_blocks(), 0..3);
-        let parts = [0..2, 2..3].map(|span| repack(&three_blocks(), span));
+        let matrix = three_blocks();
+        let part = Part::new(&matrix, 0..2);
+        let whole = repack(&part, 0..3);
+        let parts = [0..2, 2..3].map(|span| repack(&part, span));
         let [first, second] = parts;
         assert_eq!(whole.quants, [first.quants, second.quants].concat());
         assert_eq!(whole.scales, [first.scales, second.scales].concat());
@@ -171,7 +216,7 @@ mod tests {
             cols: 32,
             data,
         };
-        let packed = repack(&matrix, 0..1);
+        let packed = repack(&Part::new(&matrix, 0..2), 0..1);
         assert_eq!(packed.scales[1].to_le_bytes(), [20, 21, 22, 23]);
         assert_eq!(packed.quants[16..20], [24, 25, 26, 27]);
     }

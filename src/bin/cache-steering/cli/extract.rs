@@ -147,7 +147,7 @@ pub async fn run(args: Args) -> Result<()> {
         task.metadata.recommended.check(text.config.n_layers)?;
         for pair in &task.pairs {
             for prompt in [&pair.positive, &pair.negative] {
-                longest = longest.max(text.tokenizer.encode(prompt)?.len());
+                longest = longest.max(text.tokenizer.encode_whole(prompt)?.len());
             }
         }
     }

@@ -66,7 +66,9 @@ struct Report<'a> {
 pub async fn run(args: Args) -> Result<()> {
     let messages = args.prompt.messages()?;
     let text = args.model.text().await?;
-    let prompt = text.tokenizer.encode(&text.chat.render(&messages, true)?)?;
+    let prompt = text
+        .tokenizer
+        .encode_whole(&text.chat.render(&messages, true)?)?;
     let steering = args.steering.steering(&text.config)?;
     let offset = text.tokenizer.encode(&args.steering.offset(&steering))?;
     let sampling = args.sampling.sampling(&steering);

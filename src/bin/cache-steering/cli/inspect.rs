@@ -143,7 +143,7 @@ impl ModelReport {
         let unknown = || "unknown".to_string();
         let mut table = Table::default();
         table.row("model", &c.name);
-        table.row("architecture", &c.architecture);
+        table.row("architecture", c.architecture.name());
         if let Some(bytes) = self.bytes {
             table.row("file", format!("{bytes} bytes, GGUF {}", self.gguf_version));
         }

@@ -67,7 +67,7 @@ impl MeasureArgs {
         }
         for pair in pairs {
             for prompt in [&pair.positive, &pair.negative] {
-                capacity = capacity.max(text.tokenizer.encode(prompt)?.len());
+                capacity = capacity.max(text.tokenizer.encode_whole(prompt)?.len());
             }
         }
         model.load_lanes(self.lanes, capacity).await

@@ -24,7 +24,7 @@ use serde::Serialize;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
-/// Runs SmolLM2 and steers it with one write to its KV cache.
+/// Runs SmolLM2, or another small model, and steers it with one write to its KV cache.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {

@@ -52,7 +52,7 @@ pub async fn run(args: Args) -> Result<()> {
             .text()
             .await?
             .tokenizer
-            .encode(&files::read_text(path)?)?,
+            .encode_whole(&files::read_text(path)?)?,
         (None, None) => return Err(Error::InvalidRequest("give --ids or --text".into())),
     };
     let mut engine = args.model.load(ids.len()).await?;
