@@ -13,6 +13,7 @@ mod golden;
 mod kernels;
 mod large_vocabulary;
 mod loading;
+mod public_model;
 mod small_tokenizers;
 mod split;
 mod steering;

@@ -94,11 +94,19 @@ async function send(response, chunks, { cutAfter = Infinity, stallAfter = Infini
     if (response.destroyed) return;
     const part = change(chunk).subarray(0, left);
     left -= part.length;
-    if (!response.write(part)) await new Promise((drained) => response.once('drain', drained).once('close', drained));
+    if (!response.write(part)) await drained(response);
     if (left <= 0) break;
     if (pauseMs) await new Promise((done) => setTimeout(done, pauseMs));
   }
   if (left > 0) response.end();
   // Later, so that the browser has what was sent before.
   else if (cutAfter <= stallAfter) setTimeout(() => response.destroy(), 50);
+}
+
+/** Waits until a response takes more, or nobody is there to take it. @param {http.ServerResponse} response */
+function drained(response) {
+  return new Promise((resolve) => {
+    const go = () => resolve(response.off('drain', go).off('close', go));
+    response.on('drain', go).on('close', go);
+  });
 }
