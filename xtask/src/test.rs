@@ -124,6 +124,7 @@ fn lint(project: &Project, report: &mut Report) {
     report.step("page build", || wasm::build(project));
     for config in [
         "tsconfig.json",
+        "www/tsconfig.json",
         "tests/page/tsconfig.json",
         "bench/browser/tsconfig.json",
     ] {

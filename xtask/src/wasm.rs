@@ -1,7 +1,7 @@
 //! The page's WebAssembly: compiled, given its JavaScript surface, and optimised, into `www/pkg/`.
 
 use crate::project::{Project, create_dir, remove_dir, run, say, sha256};
-use crate::tools;
+use crate::{licences, tools};
 use anyhow::{Context, Result};
 use std::fs;
 
@@ -19,6 +19,8 @@ const FEATURES: &[&str] = &[
 /// LLVM has optimised the code already; what is left is mostly size. -O1 leaves 3.4 of 4.6 MB, 0.92 MB
 /// after brotli, in 20 s; higher levels save a few percent in minutes, and -Oz is larger after brotli.
 const OPTIMISE: &str = "-O1";
+
+const LICENCES: &str = "licences.txt";
 
 /// Builds what the page imports as `./pkg/cache_steering.js`.
 ///
@@ -47,7 +49,7 @@ pub fn build(project: &Project) -> Result<()> {
         sha256(&compiled)?,
         FEATURES.join(" ")
     );
-    if module.exists() && project.is_done("page", &key) {
+    if module.exists() && out.join(LICENCES).exists() && project.is_done("page", &key) {
         return Ok(());
     }
 
@@ -72,5 +74,13 @@ pub fn build(project: &Project) -> Result<()> {
         .arg(&optimised))?;
     fs::rename(&optimised, &module)
         .with_context(|| format!("cannot replace {}", module.display()))?;
+    write_licences(project)?;
     project.set_done("page", &key)
+}
+
+/// What the licences of the crates in the module ask for: their texts go where the module goes.
+fn write_licences(project: &Project) -> Result<()> {
+    let file = project.root.join("www/pkg").join(LICENCES);
+    fs::write(&file, licences::text(project)?)
+        .with_context(|| format!("cannot write {}", file.display()))
 }
