@@ -266,7 +266,9 @@ async function main() {
     });
     return;
   }
-  const [[model], presetsByFolder, styles] = lists;
+  const [{ models: [first] }, presetsByFolder, styles] = lists;
+  const [file] = first.files;
+  const model = { ...first, ...file, url: file.urls[0] };
   start(model, presetsByFolder[model.name] ?? styles.map(presetOf));
 }
 
