@@ -8,9 +8,10 @@ import { launch } from './harness.mjs';
  * Opens the page and waits until it is ready for a question.
  * @param {string} [query] of the address
  * @param {(page: Page) => Promise<unknown>} [prepare] done before the page is opened
+ * @param {Parameters<typeof launch>[0]} [options] of the browser
  */
-export async function open(query = '', prepare = async () => {}) {
-  const session = await launch();
+export async function open(query = '', prepare = async () => {}, options = {}) {
+  const session = await launch(options);
   await prepare(session.page);
   await session.page.goto(session.url + query);
   await session.page.locator('.preset').first().waitFor();

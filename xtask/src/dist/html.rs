@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 /// The module that has the browser keep the page.
 const OFFLINE: &str = "offline.js";
 
+const ENTRIES: [&str; 2] = ["main.js", OFFLINE];
+
 /// Puts the page's code in the folder `app`. `code` has the modules by their paths in it, `connect` the
 /// origins of models, `lists` what the page fetches at its start.
 pub fn rewrite(
@@ -17,7 +19,11 @@ pub fn rewrite(
     lists: &[&str],
 ) -> Result<String> {
     let mut links = String::new();
-    for module in modules(code, &["main.js", OFFLINE])? {
+    for module in modules(code, &ENTRIES)? {
+        // Scripts of their own, a line above.
+        if ENTRIES.contains(&module.as_str()) {
+            continue;
+        }
         links += &format!("    <link rel=\"modulepreload\" href=\"{app}/{module}\">\n");
     }
     for list in lists {
