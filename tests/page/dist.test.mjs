@@ -153,8 +153,10 @@ describe('the folder for static hosts', { skip: !dist && 'PAGE_DIST is not set' 
     const [oldApp, newApp] = await changeVersion(path.join(folder, 'new'));
 
     let current = 'old';
+    let silent = false;
     const types = new Map(Object.entries({ '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.wasm': 'application/wasm' }));
     const host = await serve(async (request, response) => {
+      if (silent) return;
       const [, site, ...rest] = new URL(request.url ?? '', 'http://host').pathname.split('/');
       const file = path.join(folder, site === 'site' ? current : 'old', rest.join('/') || 'index.html');
       try {
@@ -204,16 +206,16 @@ describe('the folder for static hosts', { skip: !dist && 'PAGE_DIST is not set' 
       await first.close();
       await second.close();
       await visit(third, 'neighbour');
+      assert.equal(await appOf(third), oldApp);
       while ((await caching(third, 'site')) !== 1) await third.waitForTimeout(100);
       assert.equal(await caching(third, 'neighbour'), 1);
       await visit(third, 'site');
       assert.equal(await appOf(third), newApp);
-      host.close();
+      // A network that takes the question and never answers is no worse than none.
+      silent = true;
       await visit(third, 'site');
       await engineStarts(third);
       assert.equal(await appOf(third), newApp);
-      await visit(third, 'neighbour');
-      assert.equal(await appOf(third), oldApp);
     } finally {
       await session.close();
       host.close();

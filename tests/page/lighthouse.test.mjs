@@ -1,4 +1,9 @@
-/** Lighthouse's judgement of the page on a mid-range phone with a slow connection: its mobile preset. */
+/**
+ * Lighthouse's judgement of the page on a mid-range phone with a slow connection: its mobile preset.
+ *
+ * package.json overrides the version of a package that Lighthouse's parts ask for as "latest", which no
+ * lock file holds still.
+ */
 
 import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';

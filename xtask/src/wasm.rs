@@ -3,7 +3,9 @@
 use crate::project::{Project, create_dir, remove_dir, run, say, sha256};
 use crate::{licences, tools};
 use anyhow::{Context, Result};
+use std::env;
 use std::fs;
+use std::path::PathBuf;
 
 /// What the module may use: everything that browsers with WebGPU have, nothing newer.
 const FEATURES: &[&str] = &[
@@ -31,12 +33,14 @@ pub fn build(project: &Project) -> Result<()> {
     let node = tools::node_packages(project)?;
 
     say("building the WebAssembly module");
-    run(&mut project.cargo(&[
-        "build",
-        "--profile=web",
-        "--lib",
-        "--target=wasm32-unknown-unknown",
-    ]))?;
+    run(project
+        .cargo(&[
+            "build",
+            "--profile=web",
+            "--lib",
+            "--target=wasm32-unknown-unknown",
+        ])
+        .args(["--config", &without_home()?]))?;
 
     let compiled = project
         .target
@@ -76,6 +80,20 @@ pub fn build(project: &Project) -> Result<()> {
         .with_context(|| format!("cannot replace {}", module.display()))?;
     write_licences(project)?;
     project.set_done("page", &key)
+}
+
+/// The module names the sources of crates where something panics. Named by where they lie on this machine,
+/// they would make another module of the same sources on the next, and tell visitors whose it was.
+fn without_home() -> Result<String> {
+    let cargo = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .context("cargo's own folder is not known: set CARGO_HOME")?;
+    let sources = cargo.join("registry").join("src");
+    Ok(format!(
+        "target.wasm32-unknown-unknown.rustflags=['--remap-path-prefix={}=crates']",
+        sources.display()
+    ))
 }
 
 /// What the licences of the crates in the module ask for: their texts go where the module goes.

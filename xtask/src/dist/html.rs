@@ -125,6 +125,37 @@ mod tests {
             .collect()
     }
 
+    const PAGE: &str = r#"<head>
+    <meta charset="utf-8">
+    <link rel="stylesheet" href="styles.css">
+    <script type="module" src="main.js"></script>
+  </head>
+  <a href="pkg/licences.txt">"#;
+
+    #[test]
+    fn the_page_finds_its_code_and_is_bound_from_the_first() {
+        let code = code(&[
+            ("main.js", "import './a.js';\n"),
+            ("a.js", ""),
+            ("offline.js", ""),
+        ]);
+        let connect = ["https://a.example".to_owned()];
+        let html = rewrite(PAGE, "app-1", &code, &connect, &["models.json"]).unwrap();
+        for part in [
+            "href=\"app-1/styles.css\"",
+            "src=\"app-1/main.js\"",
+            "src=\"app-1/offline.js\"",
+            "<link rel=\"modulepreload\" href=\"app-1/a.js\">",
+            "<link rel=\"preload\" href=\"models.json\" as=\"fetch\" crossorigin>",
+            "connect-src 'self' https://a.example;",
+            "href=\"licences.txt\"",
+        ] {
+            assert_eq!(html.matches(part).count(), 1, "{part} in {html}");
+        }
+        assert!(html.find("Content-Security-Policy") < html.find("<link"));
+        assert!(rewrite("<head>", "app-1", &code, &connect, &[]).is_err());
+    }
+
     #[test]
     fn the_graph_is_followed_without_types_and_strings() {
         let code = code(&[
