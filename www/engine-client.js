@@ -37,8 +37,19 @@ export const SETUP = 'Setup';
  * @typedef {T extends unknown ? Omit<T, 'id'> : never} WithoutId
  */
 
+/**
+ * The worker's script, by way of a `blob:` address: a worker obeys the page's content security policy
+ * only where its address is local to the page. From an address on the network it would go by the headers
+ * of that response, which a static host does not set.
+ */
+function workerAddress() {
+  const script = new URL('worker.js', import.meta.url).href;
+  return URL.createObjectURL(new Blob([`import ${JSON.stringify(script)};`], { type: 'text/javascript' }));
+}
+
 export class EngineClient {
-  #worker = new Worker(new URL('worker.js', import.meta.url), { type: 'module' });
+  #address = workerAddress();
+  #worker = new Worker(this.#address, { type: 'module' });
   #nextId = 0;
   /** Whether the worker has ever said something. */
   #heard = false;
@@ -150,8 +161,7 @@ export class EngineClient {
 
   /** Ends the worker at once, whatever it does, and frees its memory. */
   dispose() {
-    this.#worker.terminate();
-    this.#rejectAll(new EngineError({ name: 'Cancelled', message: '' }));
+    this.#end(new EngineError({ name: 'Cancelled', message: '' }));
   }
 
   /**
@@ -174,6 +184,7 @@ export class EngineClient {
 
   /** @param {FromWorker} message */
   #receive(message) {
+    if (!this.#heard) URL.revokeObjectURL(this.#address);
     this.#heard = true;
     const waiting = this.#waiting.get(message.id);
     if (!waiting) return;
@@ -188,12 +199,13 @@ export class EngineClient {
 
   /** @param {string} message */
   #fail(message) {
-    this.#worker.terminate();
-    this.#rejectAll(new EngineError({ name: this.#heard ? CRASH : SETUP, message }));
+    this.#end(new EngineError({ name: this.#heard ? CRASH : SETUP, message }));
   }
 
-  /** @param {EngineError} error */
-  #rejectAll(error) {
+  /** @param {EngineError} error for all who wait */
+  #end(error) {
+    this.#worker.terminate();
+    URL.revokeObjectURL(this.#address);
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
   }

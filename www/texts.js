@@ -101,6 +101,7 @@ export const texts = {
       nothingFits: 'By what the browser says of its memory, this device may not hold any of these. The smallest one is the one to try.',
     },
     recommended: 'Recommended for this device',
+    source: 'About the model',
     /** @param {boolean} onGpu @param {number} needs */
     memory: (onGpu, needs) => `Takes about ${format.size(needs)} of memory on the ${onGpu ? 'GPU' : 'CPU'}`,
     /** @param {number} needs @param {number | undefined} has */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ask, modelReady, open, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
+import { ask, modelReady, open, send, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
 
 const QUESTION = 'Why is the sky blue?';
 /** How "Think aloud" begins, and a plain answer does not. */
@@ -123,8 +123,7 @@ describe('a visit', () => {
     await page.keyboard.press('Shift+Enter');
     await page.keyboard.type('snow white?');
     assert.equal(await page.locator('#question').inputValue(), 'Why is\nsnow white?');
-    await page.keyboard.press('Enter');
-    await page.locator('#composer[data-state="busy"]').waitFor();
+    await send(page);
     await settled(page);
     assert.equal((await shown(page, 'plain')).tokens, 3);
     assert.deepEqual(session.problems, []);

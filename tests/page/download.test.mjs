@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { testModels } from './harness.mjs';
 import { startHost } from './host.mjs';
-import { modelReady, notice, open } from './steps.mjs';
+import { modelReady, notice, offer, open } from './steps.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -33,7 +33,7 @@ async function withModel(file, visit) {
 /** @param {Page} page @param {object} file */
 async function prepare(page, file) {
   const models = [{ id: 'test', name: 'test', label: 'Test model', files: [{ urls: [`${host.origin}/${TINY}`], bytes, sha256, ...file }] }];
-  await page.context().route('**/models.json', (route) => route.fulfill({ json: { connect: [host.origin, mirror.origin], models } }));
+  await offer(page, [host.origin, mirror.origin], models);
   // As patient as a test can be.
   await page.context().route('**/download.js', async (route) => {
     const response = await route.fetch();

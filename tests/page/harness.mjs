@@ -2,9 +2,9 @@
  * Opens the served page in a real Chromium, for the page tests.
  *
  * `cargo xtask test page` starts the server and says in the environment where things are:
- * PAGE_URL, the page; PAGE_CHROMIUM, the browser; PAGE_SCREENSHOTS, a folder to keep pictures in;
- * PAGE_MODELS, synthetic models. By hand, with a server from `cargo xtask serve`, and the models from an
- * earlier run of `cargo xtask test page`:
+ * PAGE_URL, the page; PAGE_DIST, the folder that is served there, if it is one of `cargo xtask dist`;
+ * PAGE_CHROMIUM, the browser; PAGE_SCREENSHOTS, a folder to keep pictures in; PAGE_MODELS, synthetic models.
+ * By hand, with a server from `cargo xtask serve`, and the models from an earlier `cargo xtask test page`:
  *
  *     PAGE_URL=http://127.0.0.1:8080/ node --test tests/page/*.test.mjs
  */
@@ -51,15 +51,18 @@ async function capabilities() {
  * @param {{ width: number, height: number }} [options.viewport] in CSS pixels; a laptop's if left out
  * @param {'light' | 'dark'} [options.colorScheme] what the visitor's system asks for
  * @param {string[]} [options.args] more switches for Chromium
+ * @param {'allow' | 'block'} [options.serviceWorkers] whether the page may keep itself for visits without a
+ *     network; what it then takes from there, `page.route` does not see
  */
 export async function launch({
   viewport = { width: 1280, height: 800 },
   colorScheme = 'light',
   args = [],
+  serviceWorkers = 'block',
 } = {}) {
   const chosen = await capabilities();
   const browser = await chromium.launch({ ...chosen, args: [...chosen.args, ...args] });
-  const context = await browser.newContext({ viewport, colorScheme });
+  const context = await browser.newContext({ viewport, colorScheme, serviceWorkers });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
 

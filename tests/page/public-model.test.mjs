@@ -10,7 +10,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { testModels } from './harness.mjs';
 import { startHost } from './host.mjs';
-import { modelReady, open, setLongestAnswer, shown } from './steps.mjs';
+import { modelReady, offer, open, setLongestAnswer, shown } from './steps.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -30,8 +30,7 @@ async function withModel(name, backend, visit) {
   }
   const files = [{ urls: [`${host.origin}/${name}`], bytes, sha256: hash.digest('hex') }];
   const models = [{ id: name, name, label: 'Public model', files }];
-  const session = await open(`?backend=${backend}`, (page) =>
-    page.route('**/models.json', (route) => route.fulfill({ json: { connect: [host.origin], models } })));
+  const session = await open(`?backend=${backend}`, (page) => offer(page, [host.origin], models));
   try {
     await visit(session.page);
   } finally {

@@ -1,6 +1,6 @@
 /** What a visitor does with the page, and what they see, in words. */
 
-import { launch } from './harness.mjs';
+import { launch, servedAt } from './harness.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -8,13 +8,31 @@ import { launch } from './harness.mjs';
  * Opens the page and waits until it is ready for a question.
  * @param {string} [query] of the address
  * @param {(page: Page) => Promise<unknown>} [prepare] done before the page is opened
+ * @param {Parameters<typeof launch>[0]} [options] of the browser
  */
-export async function open(query = '', prepare = async () => {}) {
-  const session = await launch();
+export async function open(query = '', prepare = async () => {}, options = {}) {
+  const session = await launch(options);
   await prepare(session.page);
   await session.page.goto(session.url + query);
   await session.page.locator('.preset').first().waitFor();
   return session;
+}
+
+/**
+ * Makes the page that of a site with other models, which may come from other origins.
+ * @param {Page} page
+ * @param {string[]} connect
+ * @param {object[]} models
+ */
+export async function offer(page, connect, models) {
+  const { pathname } = new URL(servedAt());
+  await page.context().route('**/models.json', (route) => route.fulfill({ json: { connect, models } }));
+  // As `cargo xtask dist` writes the page for such a list.
+  await page.context().route((url) => url.pathname === pathname, async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace("connect-src 'self'", `connect-src 'self' ${connect.join(' ')}`);
+    await route.fulfill({ response, body });
+  });
 }
 
 /** @param {Page} page @param {number} tokens */
@@ -31,8 +49,22 @@ export const setStrength = (page, value) => page.locator('#strength').fill(Strin
 /** Writes a question and sends it with the keyboard alone. @param {Page} page @param {string} question */
 export async function ask(page, question) {
   await page.locator('#question').fill(question);
+  await send(page);
+}
+
+/** Sends what is written, and waits until the page is busy with it. @param {Page} page */
+export async function send(page) {
+  // The page notes it itself: a short answer may be complete before a test looks again.
+  await page.evaluate(() => {
+    const composer = /** @type {HTMLElement} */ (document.getElementById('composer'));
+    const state = /** @type {any} */ (window);
+    state.sent = false;
+    new MutationObserver(() => {
+      state.sent ||= composer.dataset.state === 'busy';
+    }).observe(composer, { attributeFilter: ['data-state'] });
+  });
   await page.keyboard.press('Enter');
-  await page.locator('#composer[data-state="busy"]').waitFor();
+  await page.waitForFunction(() => /** @type {any} */ (window).sent);
 }
 
 /** Waits until the page can be asked again. @param {Page} page */

@@ -73,7 +73,8 @@ export function createModels({ onChoose, onFiles, onAddress, onBackend, onForget
         const lines = [texts.models.about(model), ...notes(model)].filter(Boolean);
         const choice = create('label', { className: 'model-choice' }, input, create('span', {},
           create('strong', { textContent: model.label }),
-          ...lines.map((line) => create('span', { className: 'hint', textContent: line }))));
+          ...lines.map((line) => create('span', { className: 'hint', textContent: line })),
+          ...(model.source ? [create('a', { className: 'hint', href: model.source, textContent: texts.models.source })] : [])));
         if (!model.own) return choice;
         const forget = create('button', { type: 'button', className: 'link', textContent: texts.models.forget });
         forget.addEventListener('click', () => onForget(model));

@@ -5,6 +5,8 @@
 //! `node_modules/`, `models/` and `www/pkg/`, except system packages, which apt installs.
 
 mod bench;
+mod dist;
+mod licences;
 mod model;
 mod project;
 mod serve;
@@ -22,6 +24,8 @@ cargo xtask COMMAND
 
   serve [--port N]    Build the page, serve it on 127.0.0.1 (port 8080; 0 picks a free one)
   build               Build the page's WebAssembly, release, into www/pkg/
+  dist [OPTION...]    Write the page as a folder for any static host, dist/ (see HOSTING.md);
+                      --with-model 135m: with SmolLM2-135M in it; --out DIR: elsewhere
   test [PART...]      Run the checks, all of them or the named parts: lint native browser page
   bench [OPTION...]   Measure speed, natively; --browser: in Chromium, beside a peer;
                       --save: keep the figures in bench/; --plot: draw them (see bench/README.md)
@@ -50,6 +54,7 @@ fn dispatch(args: &[&str]) -> Result<()> {
     match args {
         ["serve", rest @ ..] => serve::run(&project, port(rest)?)?,
         ["build"] => wasm::build(&project)?,
+        ["dist", options @ ..] => dist::run(&project, &dist::Options::of(options)?)?,
         ["test", parts @ ..] => test::run(&project, parts)?,
         ["bench", options @ ..] => bench::run(&project, options)?,
         ["fetch-model"] => println!("{}", model::fetch(&project)?.display()),

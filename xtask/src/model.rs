@@ -4,6 +4,7 @@
 //! set up with.
 
 use crate::project::{Project, capture, create_dir, remove_dir, run, say, sha256};
+use crate::system;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,10 +53,7 @@ pub fn fetch(project: &Project) -> Result<PathBuf> {
 }
 
 fn download(project: &Project, scratch: &Path) -> Result<PathBuf> {
-    let python = ["python3", "python"]
-        .iter()
-        .find_map(|name| which::which(name).ok())
-        .context("Python 3 is missing: install it (with pip), then run this again")?;
+    let python = system::python()?;
     capture(project.command(&python).args(["-m", "pip", "--version"])).context(
         "Python's pip is missing: install it (Debian, Ubuntu: apt-get install python3-pip; \
          elsewhere: python3 -m ensurepip), then run this again",

@@ -36,6 +36,13 @@ pub fn in_background(project: &Project) -> Result<String> {
     site_in_background(site(&project.root))
 }
 
+/// The same for a folder.
+pub fn folder_in_background(folder: &Path) -> Result<String> {
+    site_in_background(as_static_host(
+        Router::new().fallback_service(ServeDir::new(folder)),
+    ))
+}
+
 /// The same with the benchmark's page and its peer, under the headers without which a browser gives
 /// WebAssembly one thread.
 pub fn benchmarks_in_background(project: &Project) -> Result<String> {
@@ -96,10 +103,16 @@ fn serve(listener: TcpListener, site: Router) -> Result<impl Future<Output = std
 
 fn site(root: &Path) -> Router {
     let files = |folder: &str| ServeDir::new(root.join(folder));
-    Router::new()
-        .nest_service("/vectors", files("vectors"))
-        .nest_service("/models", files("models"))
-        .fallback_service(files("www"))
+    as_static_host(
+        Router::new()
+            .nest_service("/vectors", files("vectors"))
+            .nest_service("/models", files("models"))
+            .fallback_service(files("www")),
+    )
+}
+
+fn as_static_host(files: Router) -> Router {
+    files
         .layer(map_response(with_charset))
         // Browsers ask again each time and get a 304 if the file is the same.
         .layer(SetResponseHeaderLayer::overriding(

@@ -1,4 +1,4 @@
-//! What the operating system provides: a browser with its driver, and a Vulkan driver.
+//! What the operating system provides: Python, a browser with its driver, and a Vulkan driver.
 //!
 //! On Debian and Ubuntu, apt installs what is missing where it may without asking for a password;
 //! elsewhere the error says what to install.
@@ -45,6 +45,14 @@ const VULKAN_DRIVERS: &[&str] = &[
     "/usr/local/share/vulkan/icd.d",
     "/etc/vulkan/icd.d",
 ];
+
+/// Python, which the project does not install.
+pub fn python() -> Result<PathBuf> {
+    ["python3", "python"]
+        .iter()
+        .find_map(|name| which::which(name).ok())
+        .context("Python 3 is missing: install it (with pip), then run this again")
+}
 
 /// A Chromium and its driver, installed if missing and possible.
 pub fn browser(project: &Project) -> Result<Browser> {

@@ -1,9 +1,11 @@
 //! The page's WebAssembly: compiled, given its JavaScript surface, and optimised, into `www/pkg/`.
 
 use crate::project::{Project, create_dir, remove_dir, run, say, sha256};
-use crate::tools;
+use crate::{licences, tools};
 use anyhow::{Context, Result};
+use std::env;
 use std::fs;
+use std::path::PathBuf;
 
 /// What the module may use: everything that browsers with WebGPU have, nothing newer.
 const FEATURES: &[&str] = &[
@@ -20,6 +22,8 @@ const FEATURES: &[&str] = &[
 /// after brotli, in 20 s; higher levels save a few percent in minutes, and -Oz is larger after brotli.
 const OPTIMISE: &str = "-O1";
 
+const LICENCES: &str = "licences.txt";
+
 /// Builds what the page imports as `./pkg/cache_steering.js`.
 ///
 /// Cargo decides whether to compile; the later steps run only if the compiled module changed.
@@ -29,12 +33,14 @@ pub fn build(project: &Project) -> Result<()> {
     let node = tools::node_packages(project)?;
 
     say("building the WebAssembly module");
-    run(&mut project.cargo(&[
-        "build",
-        "--profile=web",
-        "--lib",
-        "--target=wasm32-unknown-unknown",
-    ]))?;
+    run(project
+        .cargo(&[
+            "build",
+            "--profile=web",
+            "--lib",
+            "--target=wasm32-unknown-unknown",
+        ])
+        .args(["--config", &without_home()?]))?;
 
     let compiled = project
         .target
@@ -47,7 +53,7 @@ pub fn build(project: &Project) -> Result<()> {
         sha256(&compiled)?,
         FEATURES.join(" ")
     );
-    if module.exists() && project.is_done("page", &key) {
+    if module.exists() && out.join(LICENCES).exists() && project.is_done("page", &key) {
         return Ok(());
     }
 
@@ -72,5 +78,27 @@ pub fn build(project: &Project) -> Result<()> {
         .arg(&optimised))?;
     fs::rename(&optimised, &module)
         .with_context(|| format!("cannot replace {}", module.display()))?;
+    write_licences(project)?;
     project.set_done("page", &key)
+}
+
+/// The module names the sources of crates where something panics. Named by where they lie on this machine,
+/// they would make another module of the same sources on the next, and tell visitors whose it was.
+fn without_home() -> Result<String> {
+    let cargo = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
+        .context("cargo's own folder is not known: set CARGO_HOME")?;
+    let sources = cargo.join("registry").join("src");
+    Ok(format!(
+        "target.wasm32-unknown-unknown.rustflags=['--remap-path-prefix={}=crates']",
+        sources.display()
+    ))
+}
+
+/// What the licences of the crates in the module ask for: their texts go where the module goes.
+fn write_licences(project: &Project) -> Result<()> {
+    let file = project.root.join("www/pkg").join(LICENCES);
+    fs::write(&file, licences::text(project)?)
+        .with_context(|| format!("cannot write {}", file.display()))
 }

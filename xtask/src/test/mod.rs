@@ -4,9 +4,11 @@
 //! cargo commands use the release profile: tests run a real model, and what one step compiles
 //! (dependencies, procedural macros, check results) the others share.
 
-use crate::project::{Project, create_dir, run as exec, say};
+mod page;
+
+use crate::project::{Project, run as exec, say};
 use crate::system::{self, Browser};
-use crate::{model, serve, tools, wasm};
+use crate::{model, tools, wasm};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::PathBuf;
@@ -44,7 +46,7 @@ pub fn run(project: &Project, parts: &[&str]) -> Result<()> {
         report.step("browser tests", || in_browser(project, &equipment));
     }
     if wants("page") {
-        report.step("page tests", || page(project, &equipment));
+        page::run(project, &equipment, &mut report);
     }
     report.finish()
 }
@@ -124,6 +126,7 @@ fn lint(project: &Project, report: &mut Report) {
     report.step("page build", || wasm::build(project));
     for config in [
         "tsconfig.json",
+        "www/tsconfig.json",
         "tests/page/tsconfig.json",
         "bench/browser/tsconfig.json",
     ] {
@@ -186,66 +189,6 @@ fn capabilities(project: &Project, browser: &Browser) -> Result<PathBuf> {
     fs::write(&copy, json.to_string())
         .with_context(|| format!("cannot write {}", copy.display()))?;
     Ok(copy)
-}
-
-/// Drives the served page in Chromium. The tests learn where things are from the environment; see
-/// `tests/page/harness.mjs`.
-fn page(project: &Project, equipment: &Equipment) -> Result<()> {
-    wasm::build(project)?;
-    let tests = page_tests(project)?;
-    let screenshots = project.target.join("page-screenshots");
-    create_dir(&screenshots)?;
-    let models = page_models(project)?;
-    let url = serve::in_background(project)?;
-    say(&format!("the page is at {url}"));
-    exec(
-        project
-            .command(tools::node()?)
-            .args(["--test", "--test-reporter=spec", "--test-concurrency=1"])
-            .args(tests)
-            .env("PAGE_URL", url)
-            .env("PAGE_CHROMIUM", &equipment.browser()?.chromium)
-            .env("PAGE_SCREENSHOTS", screenshots)
-            .env("PAGE_MODELS", models),
-    )
-}
-
-/// Writes the models that the page tests download: tiny ones, one that is split, and the shape of the
-/// model that the public page runs.
-fn page_models(project: &Project) -> Result<PathBuf> {
-    const MODELS: [(&str, &[&str]); 5] = [
-        ("tiny-1.gguf", &["--seed=1"]),
-        ("tiny-2.gguf", &["--seed=2"]),
-        ("split.gguf", &["--split=3"]),
-        ("smollm2-360m-q8_0.gguf", &["--shape=smollm2-360m"]),
-        (
-            "smollm2-360m-q4_k_m.gguf",
-            &["--shape=smollm2-360m", "--quant=q4_k_m"],
-        ),
-    ];
-    let folder = project.target.join("page-models");
-    create_dir(&folder)?;
-    for (name, options) in MODELS {
-        let tool = ["run", "--release", "--quiet", "--bin=cache-steering", "--"];
-        let mut cargo = project.cargo(&[&tool[..], &["synthesize"], options].concat());
-        exec(cargo.arg("--out").arg(folder.join(name)))?;
-    }
-    Ok(folder)
-}
-
-fn page_tests(project: &Project) -> Result<Vec<PathBuf>> {
-    let folder = project.root.join("tests/page");
-    let entries =
-        fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut tests: Vec<PathBuf> = entries
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.to_string_lossy().ends_with(".test.mjs"))
-        .collect();
-    if tests.is_empty() {
-        bail!("no *.test.mjs in {}", folder.display());
-    }
-    tests.sort();
-    Ok(tests)
 }
 
 /// How long each step took, and whether it passed.
