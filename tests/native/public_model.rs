@@ -1,9 +1,9 @@
 //! The exact shape of the model that the public page runs, SmolLM2-360M, in the types of its two files.
 
 use crate::backends::{EXACT, device, load_with, rows, tokens};
+use cache_steering::backend::CacheSize;
 use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
 use cache_steering::backend::gpu::{GpuBuilder, KernelChoices};
-use cache_steering::backend::CacheSize;
 use cache_steering::model::{ModelConfig, synthetic};
 use candle_core::quantized::GgmlDType;
 use pollster::block_on;

@@ -9,7 +9,7 @@ const OFFLINE: &str = "offline.js";
 
 const ENTRIES: [&str; 2] = ["main.js", OFFLINE];
 
-/// Puts the page's code in the folder `app`. `code` has the modules by their paths in it, `connect` the
+/// Puts the page's code in the folder `app`. `code` has the modules' sources by their paths in it, `connect` the
 /// origins of models, `lists` what the page fetches at its start.
 pub fn rewrite(
     html: &str,

@@ -1,11 +1,13 @@
 //! `cargo xtask dist`: the page as a folder that any static host can serve, under any path.
 //!
 //! Code and style lie in one folder whose name is a digest of them, so browsers may keep it for ever;
-//! modules keep their names and their relative imports. Only `index.html` is rewritten. It, the lists and
-//! the vectors stay at the root, where whoever hosts the page can edit them.
+//! modules keep their names and their relative imports, and lose their comments. Of the rest only
+//! `index.html` is rewritten. It, the lists and the vectors stay at the root, where whoever hosts the page
+//! can edit them.
 
 mod budget;
 mod html;
+mod minify;
 mod models;
 
 use crate::project::{Project, create_dir, remove_dir, say};
@@ -60,7 +62,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         true => Some(model::fetch(project)?),
         false => None,
     };
-    let files = site(&project.root, model.as_deref())?;
+    let files = site(project, model.as_deref())?;
     let out = project.root.join(&options.out);
     write(&files, &out)?;
     if let Some(model) = model {
@@ -73,21 +75,22 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
 }
 
 /// The site, without models. `model` is the file of the one that goes along.
-fn site(root: &Path, model: Option<&Path>) -> Result<Files> {
-    let www = read_folder(&root.join("www"))?;
+fn site(project: &Project, model: Option<&Path>) -> Result<Files> {
+    let www = read_folder(&project.root.join("www"))?;
     let page = |path: &str| {
         www.get(path)
             .with_context(|| format!("www/{path} is missing"))
     };
-    let code: Files = www
+    let source: Files = www
         .iter()
         .filter(|(path, _)| is_code(path))
         .map(|(path, bytes)| (path.clone(), bytes.clone()))
         .collect();
+    let code = minify::minify(project, &source)?;
     let app = format!("app-{}", digest(&code));
 
     let models = models::Models::read(page("models.json")?)?.for_site(model)?;
-    let mut files: Files = read_folder(&root.join("vectors"))?
+    let mut files: Files = read_folder(&project.root.join("vectors"))?
         .into_iter()
         .filter(|(path, _)| is_data(path))
         .map(|(path, bytes)| (format!("vectors/{path}"), bytes))
@@ -97,7 +100,7 @@ fn site(root: &Path, model: Option<&Path>) -> Result<Files> {
         files.insert(name.into(), page(name)?.clone());
     }
     let html = String::from_utf8(page("index.html")?.clone())?;
-    let html = html::rewrite(&html, &app, &code, &models.connect, &LISTS)?;
+    let html = html::rewrite(&html, &app, &source, &models.connect, &LISTS)?;
     files.insert("index.html".into(), html.into_bytes());
     files.extend(
         code.into_iter()
