@@ -120,11 +120,13 @@ describe('the folder for static hosts', { skip: !dist && 'PAGE_DIST is not set' 
     }
   });
 
-  test('after one visit the page and its engine start without a network', async () => {
-    const session = await open('', undefined, KEEPS);
+  test('after one visit the page, its engine and the model are there without a network', async () => {
+    const session = await open('?backend=cpu', undefined, KEEPS);
     const { page, context } = session;
     try {
       await kept(page);
+      await page.locator('#model-button').click();
+      await modelReady(page);
       await context.setOffline(true);
       await assert.rejects(page.evaluate(() => fetch('not-kept.json')));
       for (const address of ['', '?backend=cpu', 'index.html']) {
@@ -132,6 +134,12 @@ describe('the folder for static hosts', { skip: !dist && 'PAGE_DIST is not set' 
         await page.locator('.preset').first().waitFor();
       }
       await engineStarts(page);
+      await page.goto(`${session.url}?backend=cpu`);
+      await page.locator('#model-detail', { hasText: 'Stored on this device' }).waitFor();
+      await setLongestAnswer(page, 4);
+      await ask(page, 'Why is the sky blue?');
+      await settled(page);
+      assert.equal((await shown(page, 'steered')).tokens, 4);
       assert.ok(await page.locator('#notice').isHidden());
       const models = await page.evaluate(async () => (await caches.match(new URL('models.json', document.baseURI)))?.ok);
       assert.equal(models, true);

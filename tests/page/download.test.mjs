@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { testModels } from './harness.mjs';
 import { startHost } from './host.mjs';
-import { modelReady, notice, offer, open } from './steps.mjs';
+import { modelReady, notice, openWith } from './steps.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -22,7 +22,9 @@ after(() => [host, mirror].forEach((server) => server.close()));
 
 /** The page of a site whose only model is on the host. @param {object} file of the model @param {(page: Page) => Promise<void>} visit */
 async function withModel(file, visit) {
-  const session = await open('?backend=cpu', (page) => prepare(page, file));
+  const connect = [host.origin, mirror.origin];
+  const models = [{ id: 'test', name: 'test', label: 'Test model', files: [{ urls: [`${host.origin}/${TINY}`], bytes, sha256, ...file }] }];
+  const session = await openWith({ connect, models }, '?backend=cpu', beImpatient);
   try {
     await visit(session.page);
   } finally {
@@ -30,11 +32,8 @@ async function withModel(file, visit) {
   }
 }
 
-/** @param {Page} page @param {object} file */
-async function prepare(page, file) {
-  const models = [{ id: 'test', name: 'test', label: 'Test model', files: [{ urls: [`${host.origin}/${TINY}`], bytes, sha256, ...file }] }];
-  await offer(page, [host.origin, mirror.origin], models);
-  // As patient as a test can be.
+/** Makes the page as patient as a test can be. @param {Page} page */
+async function beImpatient(page) {
   await page.context().route('**/download.js', async (route) => {
     const response = await route.fetch();
     const text = await response.text();

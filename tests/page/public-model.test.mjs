@@ -10,7 +10,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { testModels } from './harness.mjs';
 import { startHost } from './host.mjs';
-import { modelReady, offer, open, setLongestAnswer, shown } from './steps.mjs';
+import { modelReady, openWith, setLongestAnswer, shown } from './steps.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -30,7 +30,7 @@ async function withModel(name, backend, visit) {
   }
   const files = [{ urls: [`${host.origin}/${name}`], bytes, sha256: hash.digest('hex') }];
   const models = [{ id: name, name, label: 'Public model', files }];
-  const session = await open(`?backend=${backend}`, (page) => offer(page, [host.origin], models));
+  const session = await openWith({ connect: [host.origin], models }, `?backend=${backend}`);
   try {
     await visit(session.page);
   } finally {

@@ -19,20 +19,25 @@ export async function open(query = '', prepare = async () => {}, options = {}) {
 }
 
 /**
- * Makes the page that of a site with other models, which may come from other origins.
- * @param {Page} page
- * @param {string[]} connect
- * @param {object[]} models
+ * Opens the page of a site with other models, which may come from other origins.
+ * @param {{ connect: string[], models: object[] }} list
+ * @param {string} query of the address
+ * @param {(page: Page) => Promise<unknown>} [prepare] done before the page is opened
  */
-export async function offer(page, connect, models) {
+export function openWith(list, query, prepare = async () => {}) {
   const { pathname } = new URL(servedAt());
-  await page.context().route('**/models.json', (route) => route.fulfill({ json: { connect, models } }));
-  // As `cargo xtask dist` writes the page for such a list.
-  await page.context().route((url) => url.pathname === pathname, async (route) => {
-    const response = await route.fetch();
-    const body = (await response.text()).replace("connect-src 'self'", `connect-src 'self' ${connect.join(' ')}`);
-    await route.fulfill({ response, body });
-  });
+  return open(query, async (page) => {
+    await page.context().route('**/models.json', (route) => route.fulfill({ json: list }));
+    // As `cargo xtask dist` writes the page for such a list.
+    await page.context().route((url) => url.pathname === pathname, async (route) => {
+      const response = await route.fetch();
+      const body = (await response.text()).replace("connect-src 'self'", `connect-src 'self' ${list.connect.join(' ')}`);
+      await route.fulfill({ response, body });
+    });
+    await prepare(page);
+    // Chromium takes a page that a test has changed for one from the open internet, which may not ask
+    // this machine for anything.
+  }, { args: ['--disable-features=LocalNetworkAccessChecks'] });
 }
 
 /** @param {Page} page @param {number} tokens */

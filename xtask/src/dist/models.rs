@@ -24,17 +24,16 @@ impl Models {
         })
     }
 
-    /// What a site can offer: models that come from elsewhere, and before them the one whose file goes
-    /// along.
+    /// What a site can offer, in the same order: models that come from elsewhere, and the one whose file
+    /// goes along.
     pub fn for_site(self, along: Option<&Path>) -> Result<Self> {
         let along = along.map(path_of);
         let is_along = |url: &str| along.as_ref().is_some_and(|path| path == url);
-        let mut first = Vec::new();
-        let mut others = Vec::new();
+        let mut models = Vec::new();
+        let mut is_listed = false;
         for mut model in self.models {
             let files = model["files"].as_array_mut().into_iter().flatten();
             let mut complete = true;
-            let mut here = false;
             for file in files {
                 let Some(urls) = file["urls"].as_array_mut() else {
                     bail!("a file in models.json has no `urls`: {file}");
@@ -44,21 +43,18 @@ impl Models {
                         .is_some_and(|url| url.contains("://") || is_along(url))
                 });
                 complete &= !urls.is_empty();
-                here |= urls.iter().any(|url| url.as_str().is_some_and(is_along));
+                is_listed |= urls.iter().any(|url| url.as_str().is_some_and(is_along));
             }
-            match (complete, here) {
-                (true, true) => first.push(model),
-                (true, false) => others.push(model),
-                (false, _) => {}
+            if complete {
+                models.push(model);
             }
         }
         if let Some(path) = along
-            && first.is_empty()
+            && !is_listed
         {
             bail!("no model in models.json has the file {path}");
         }
-        first.append(&mut others);
-        if first.is_empty() {
+        if models.is_empty() {
             bail!(
                 "all models of models.json come from the folder models/, which does not go along: \
                  add --with-model 135m, or a model with an address"
@@ -66,7 +62,7 @@ impl Models {
         }
         Ok(Self {
             connect: self.connect,
-            models: first,
+            models,
         })
     }
 
@@ -135,11 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn the_model_that_goes_along_comes_first_and_whole() {
+    fn the_model_that_goes_along_is_offered_whole() {
         let list = offered(Some("/somewhere/d.gguf"));
-        assert_eq!(ids(&list), ["near", "far"]);
-        assert_eq!(list["models"][0]["files"][0]["urls"][0], "models/d.gguf");
-        assert_eq!(list["models"][0]["vectors"], "vectors/d/");
+        assert_eq!(ids(&list), ["far", "near"]);
+        assert_eq!(list["models"][1]["files"][0]["urls"][0], "models/d.gguf");
+        assert_eq!(list["models"][1]["vectors"], "vectors/d/");
     }
 
     #[test]
