@@ -24,10 +24,13 @@ import { createWorkshop } from './workshop.js';
  * @import { ModelEntry, ModelList, Preset } from './protocol.js'
  */
 
-/** `?backend=cpu` or `?backend=gpu` decides for people who test. @returns {BackendChoice} */
+/** `?backend=cpu`, `?backend=gpu` and `?model=ID` decide for people who test. */
+const asked = new URLSearchParams(location.search);
+
+/** @returns {BackendChoice} */
 function backendOfAddress() {
-  const asked = new URLSearchParams(location.search).get('backend');
-  return asked === 'cpu' || asked === 'gpu' ? asked : 'auto';
+  const backend = asked.get('backend');
+  return backend === 'cpu' || backend === 'gpu' ? backend : 'auto';
 }
 
 /**
@@ -35,7 +38,7 @@ function backendOfAddress() {
  * @param {(model: ModelEntry) => Preset[]} presetsOf a model, at least one
  */
 async function start(list, presetsOf) {
-  const models = await createModelChoice(list, backendOfAddress(), { onChange: changeModel, onNews: showIdle });
+  const models = await createModelChoice(list, asked.get('model'), backendOfAddress(), { onChange: changeModel, onNews: showIdle });
   const session = new Session(models.chosen, models.backend);
   const notice = createNotice();
   const advanced = createAdvanced();

@@ -14,19 +14,20 @@ import { createModels } from './ui/models.js';
 
 /**
  * @param {ModelList} list
+ * @param {string | null} asked the id of the model that the address asks for
  * @param {BackendChoice} backend where models run
  * @param {object} events
  * @param {() => void} events.onChange another model was chosen, or it is to run elsewhere
  * @param {() => void} events.onNews more is known of the chosen one
  */
-export async function createModelChoice(list, backend, { onChange, onNews }) {
+export async function createModelChoice(list, asked, backend, { onChange, onNews }) {
   const { connect } = list;
   let models = [...entriesOf(list), ...ownModels()];
   /** @type {(StoredFile & { size: number })[]} */
   let stored = [];
   let device = await readDevice();
   let recommended = recommend(models, device, backend);
-  let chosen = models.find(({ id }) => id === lastModel()) ?? recommended.model;
+  let chosen = models.find(({ id }) => id === asked) ?? models.find(({ id }) => id === lastModel()) ?? recommended.model;
   const panel = createModels({
     onChoose: choose,
     onFiles: addFiles,

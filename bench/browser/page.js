@@ -34,7 +34,7 @@ function stopwatch() {
 /** @param {string} url @param {'gpu' | 'cpu'} backend */
 async function loadOurs(url, backend) {
   const client = new EngineClient();
-  const info = await client.load({ url, backend }, () => {});
+  const info = await client.load({ files: [{ urls: [url] }], label: '', backend }, () => {});
   return {
     detail: info.device,
     software: info.backend === 'gpu' && info.software,

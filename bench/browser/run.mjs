@@ -22,7 +22,7 @@ function env(name) {
 }
 
 const seconds = Number(env('BENCH_SECONDS'));
-const url = `/models/${env('BENCH_MODEL')}`;
+const url = new URL(`/models/${env('BENCH_MODEL')}`, env('PAGE_URL')).href;
 const out = env('BENCH_OUT');
 
 const { version: wllama } = JSON.parse(

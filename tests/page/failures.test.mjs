@@ -93,7 +93,7 @@ test('a crash of the engine is said', async () => {
 });
 
 test('a graphics device that is lost is said', async () => {
-  await visit('?backend=gpu', async (page) => {
+  await visit('?backend=gpu&model=smollm2-135m-instruct-q4_1', async (page) => {
     // The worker's script, with a way to lose the device as a driver that restarts would.
     await page.route('**/worker.js', async (route) => {
       const response = await route.fetch();

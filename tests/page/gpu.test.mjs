@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { ask, open, setLongestAnswer, settled, shown } from './steps.mjs';
 
 test('WebGPU steers the real model', async () => {
-  const { page, close, problems } = await open('?backend=gpu');
+  const { page, close, problems } = await open('?backend=gpu&model=smollm2-135m-instruct-q4_1');
   try {
     await setLongestAnswer(page, 4);
     await ask(page, 'A baker makes 12 rolls every hour. How many rolls does she make in 5 hours?');
