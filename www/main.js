@@ -5,6 +5,7 @@ import { explain, isFatal } from './errors.js';
 import { createEvaluation } from './evaluation.js';
 import { fetchJson } from './files.js';
 import { createModelChoice } from './model-choice.js';
+import { createRecordings } from './recordings.js';
 import { Session } from './session.js';
 import { missing } from './support.js';
 import { texts } from './texts.js';
@@ -21,7 +22,7 @@ import { createWorkshop } from './workshop.js';
 
 /**
  * @import { BackendChoice, GenerateEvent, GenerateRequest, Style } from './pkg/cache_steering.js'
- * @import { ModelEntry, ModelList, Preset } from './protocol.js'
+ * @import { ModelEntry, ModelList, Preset, Recording } from './protocol.js'
  */
 
 /** `?backend=cpu`, `?backend=gpu` and `?model=ID` decide for people who test. */
@@ -36,8 +37,9 @@ function backendOfAddress() {
 /**
  * @param {ModelList} list
  * @param {(model: ModelEntry) => Preset[]} presetsOf a model, at least one
+ * @param {Recording[]} recorded
  */
-async function start(list, presetsOf) {
+async function start(list, presetsOf, recorded) {
   const models = await createModelChoice(list, asked.get('model'), backendOfAddress(), { onChange: changeModel, onNews: showIdle });
   const session = new Session(models.chosen, models.backend);
   const notice = createNotice();
@@ -59,6 +61,7 @@ async function start(list, presetsOf) {
   });
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
+  const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
   createEvaluation(session, presetChoice, complainOfWork);
   showIdle();
@@ -88,6 +91,7 @@ async function start(list, presetsOf) {
   /** @param {string} question */
   function ask(question) {
     notice.hide();
+    recordings.end();
     if (session.info) {
       void run(question);
       return;
@@ -112,7 +116,7 @@ async function start(list, presetsOf) {
   function forgetQuestion() {
     waiting = undefined;
     composer.state = 'asking';
-    for (const pane of panes) pane.clear();
+    if (recordings.isOver) for (const pane of panes) pane.clear();
   }
 
   function dropEngine() {
@@ -289,7 +293,7 @@ async function main() {
   }
   let lists;
   try {
-    lists = await Promise.all(['models.json', 'vectors/index.json', 'vectors/styles.json'].map(fetchJson));
+    lists = await Promise.all(['models.json', 'vectors/index.json', 'vectors/styles.json', 'vectors/recordings.json'].map(fetchJson));
   } catch (error) {
     console.error(error);
     createNotice().show(texts.notice.pageFile, texts.notice.listing, {
@@ -298,8 +302,8 @@ async function main() {
     });
     return;
   }
-  const [list, presetsByFolder, styles] = lists;
-  await start(list, ({ name, vectors }) => (vectors && presetsByFolder[name]) ?? styles.map(presetOf));
+  const [list, presetsByFolder, styles, recorded] = lists;
+  await start(list, ({ name, vectors }) => (vectors && presetsByFolder[name]) ?? styles.map(presetOf), recorded);
 }
 
 await main();

@@ -8,7 +8,7 @@
  * @import {
  *   BackendChoice, BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
  *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
- *   GenerateRequest, GenerateResult, LoadProgress, StrengthValues, Style, VectorInfo,
+ *   GenerateRequest, GenerateResult, LoadProgress, StopReason, StrengthValues, Style, VectorInfo,
  * } from './pkg/cache_steering.js'
  */
 
@@ -108,6 +108,21 @@
  * @property {boolean} [own] whether it was made or added in this browser
  * @property {StrengthValues} recommended
  * @property {number} repetitionPenalty
+ */
+
+/**
+ * An entry of vectors/recordings.json: one question, answered plain and steered.
+ * @typedef {{ question: string, preset: string, plain: RecordedAnswer, steered: RecordedAnswer }} Recording
+ */
+
+/**
+ * @typedef {object} RecordedAnswer
+ * @property {string} command that gives it
+ * @property {number} promptTokens with the offset
+ * @property {number} strength
+ * @property {number} layers that were steered
+ * @property {string[]} pieces the text that each token adds
+ * @property {StopReason} stopReason
  */
 
 export {};

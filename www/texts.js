@@ -159,6 +159,12 @@ export const texts = {
     plain: (tokens) => `Your prompt filled ${format.count(tokens)} slots of memory. The strength is off: nothing was added, and both answers are the same.`,
   },
 
+  recording: {
+    /** @param {string} question @param {string} label @param {number} strength */
+    caption: (question, label, strength) =>
+      `“${question}”, asked of SmolLM2 135M: plain, and with ${label} × ${format.strength(strength)}. Recorded, not computed here; ask something to see it live.`,
+  },
+
   pane: {
     empty: 'The answer will appear here.',
     waitsForModel: 'Your question is kept until the model is loaded.',

@@ -8,9 +8,16 @@ export function createMemory() {
   const slots = element('memory-slots', HTMLDivElement);
   const caption = element('memory-caption', HTMLElement);
 
-  caption.textContent = texts.memory.empty;
+  function empty() {
+    root.dataset.state = 'empty';
+    caption.textContent = texts.memory.empty;
+  }
+
+  empty();
 
   return {
+    empty,
+
     /** @param {number} tokens */
     reading(tokens) {
       root.dataset.state = 'reading';

@@ -43,6 +43,18 @@ export function createPane(id) {
     }));
   }
 
+  /** @param {string} text */
+  function write(text) {
+    if (text && !words.isConnected) {
+      answer.replaceChildren(words);
+      answer.classList.remove('waiting');
+      answer.scrollTop = 0;
+    }
+    const atEnd = answer.scrollHeight - answer.scrollTop - answer.clientHeight < NEAR_END_PX;
+    words.appendData(text);
+    if (atEnd) answer.scrollTop = answer.scrollHeight;
+  }
+
   answer.addEventListener('scroll', () => answer.classList.toggle('scrolled', answer.scrollTop > 0), { passive: true });
   wait(texts.pane.empty, false);
 
@@ -71,25 +83,28 @@ export function createPane(id) {
       stats.replaceChildren();
     },
 
+    write,
+
     /** @param {string} text */
     append(text) {
       const now = performance.now();
       tokens += 1;
       if (tokens === 1) first = now;
-      if (text && !words.isConnected) {
-        answer.replaceChildren(words);
-        answer.classList.remove('waiting');
-        answer.scrollTop = 0;
-      }
-      const atEnd = answer.scrollHeight - answer.scrollTop - answer.clientHeight < NEAR_END_PX;
-      words.appendData(text);
-      if (atEnd) answer.scrollTop = answer.scrollHeight;
+      write(text);
       if (tokens > 1) showStats(((tokens - 1) * 1000) / (now - first));
     },
 
     /** The lane has its answer, while the other may still go on. */
     finish() {
       answer.classList.remove('streaming');
+    },
+
+    /** The end of an answer whose speed is not this device's. @param {number} count of tokens @param {StopReason} reason */
+    recorded(count, reason) {
+      answer.classList.remove('streaming');
+      first = 0;
+      tokens = count;
+      showStats(0, reason);
     },
 
     /** @param {LaneResult} result */

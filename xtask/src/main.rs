@@ -9,6 +9,7 @@ mod dist;
 mod licences;
 mod model;
 mod project;
+mod record;
 mod serve;
 mod system;
 mod test;
@@ -29,6 +30,7 @@ cargo xtask COMMAND
   test [PART...]      Run the checks, all of them or the named parts: lint native browser page
   bench [OPTION...]   Measure speed, natively; --browser: in Chromium, beside a peer;
                       --save: keep the figures in bench/; --plot: draw them (see bench/README.md)
+  record              Record the answers that the page replays, vectors/recordings.json
   fetch-model         Fetch SmolLM2-135M-Instruct (98 MB, once) into models/";
 
 const DEFAULT_PORT: u16 = 8080;
@@ -57,6 +59,7 @@ fn dispatch(args: &[&str]) -> Result<()> {
         ["dist", options @ ..] => dist::run(&project, &dist::Options::of(options)?)?,
         ["test", parts @ ..] => test::run(&project, parts)?,
         ["bench", options @ ..] => bench::run(&project, options)?,
+        ["record"] => record::run(&project)?,
         ["fetch-model"] => println!("{}", model::fetch(&project)?.display()),
         _ => bail!("unknown command `{}`\n\n{USAGE}", args.join(" ")),
     }

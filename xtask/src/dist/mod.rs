@@ -25,7 +25,12 @@ type Files = BTreeMap<String, Vec<u8>>;
 const DIGITS: usize = 16;
 
 /// What the page fetches at its start, apart from its code.
-const LISTS: [&str; 3] = ["models.json", "vectors/index.json", "vectors/styles.json"];
+const LISTS: [&str; 4] = [
+    "models.json",
+    "vectors/index.json",
+    "vectors/styles.json",
+    "vectors/recordings.json",
+];
 
 /// What to write, and where to.
 #[derive(Debug, PartialEq)]

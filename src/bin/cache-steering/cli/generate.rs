@@ -54,8 +54,12 @@ struct Report<'a> {
     offset_ids: &'a [u32],
     #[serde(flatten)]
     answer: &'a LaneOutcome,
+    /// The text that each token adds.
+    pieces: &'a [String],
     timings: Timings,
     tokens_per_second: f64,
+    /// Transformer blocks of the model.
+    layers: usize,
     /// One for each vector.
     steering: &'a [Strength],
     sampling: Sampling,
@@ -92,10 +96,13 @@ pub async fn run(args: Args) -> Result<()> {
     };
 
     let mut broken = Ok(());
-    let stream = !args.json;
+    let mut pieces = Vec::new();
     let mut observer = |event: Event| {
-        if let (Event::Token { text, .. }, true) = (event, stream) {
-            broken = print(&text);
+        if let Event::Token { text, .. } = event {
+            if !args.json {
+                broken = print(&text);
+            }
+            pieces.push(text);
         }
         if broken.is_ok() {
             ControlFlow::Continue(())
@@ -115,8 +122,10 @@ pub async fn run(args: Args) -> Result<()> {
             prompt_ids: &request.prompt,
             offset_ids: &request.lanes[0].offset,
             answer,
+            pieces: &pieces,
             timings: outcome.timings,
             tokens_per_second: answer.tokens_per_second(),
+            layers: text.config.n_layers,
             steering: &strengths,
             sampling,
             backend: engine.backend_info(),

@@ -1,0 +1,69 @@
+/** Real answers, recorded, that the page replays until the visitor has some of their own. */
+
+import { texts } from './texts.js';
+import { createPlayer } from './ui/recording.js';
+
+/**
+ * @import { Preset, Recording } from './protocol.js'
+ * @import { createMemory } from './ui/memory.js'
+ * @import { createPane } from './ui/pane.js'
+ */
+
+/** A little faster than one reads. */
+const TOKEN_MS = 60;
+
+/**
+ * @param {Recording[]} recordings
+ * @param {Preset[]} presets those that were recorded, at least
+ * @param {{ plain: ReturnType<typeof createPane>, steered: ReturnType<typeof createPane>, memory: ReturnType<typeof createMemory> }} stage
+ */
+export function createRecordings(recordings, presets, { plain, steered, memory }) {
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let timer;
+  let isOver = recordings.length === 0;
+  const player = createPlayer(recordings.map(({ question }) => question), play);
+  const still = matchMedia('(prefers-reduced-motion: reduce)');
+  if (!isOver) player.whenSeen(() => isOver || play(0));
+
+  /** @param {number} index */
+  function play(index) {
+    clearInterval(timer);
+    const recording = recordings[index];
+    const { label = '' } = presets.find(({ id }) => id === recording.preset) ?? {};
+    const { promptTokens: tokens, strength, layers, command } = recording.steered;
+    player.show(index, texts.recording.caption(recording.question, label, strength), [recording.plain.command, command]);
+    memory.reading(tokens);
+    memory.steered({ tokens, label, strength, layers });
+    const lanes = [{ pane: plain, ...recording.plain }, { pane: steered, ...recording.steered }];
+    const last = Math.max(...lanes.map(({ pieces }) => pieces.length));
+    for (const { pane } of lanes) pane.start();
+    let at = 0;
+    function step() {
+      for (const { pane, pieces } of lanes) if (at < pieces.length) pane.write(pieces[at]);
+      at += 1;
+      if (at < last) return;
+      clearInterval(timer);
+      for (const { pane, pieces, stopReason } of lanes) pane.recorded(pieces.length, stopReason);
+    }
+    if (still.matches) while (at < last) step();
+    else timer = setInterval(step, TOKEN_MS);
+  }
+
+  return {
+    /** Whether the panes are the visitor's. */
+    get isOver() {
+      return isOver;
+    },
+
+    /** Makes room for answers of the visitor's own. */
+    end() {
+      if (isOver) return;
+      isOver = true;
+      clearInterval(timer);
+      player.hide();
+      memory.empty();
+      plain.clear();
+      steered.clear();
+    },
+  };
+}
