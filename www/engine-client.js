@@ -4,7 +4,7 @@
  * @import {
  *   BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
  *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
- *   GenerateRequest, GenerateResult, LoadProgress, VectorInfo,
+ *   GenerateRequest, GenerateResult, Inspection, LoadProgress, VectorInfo,
  * } from './pkg/cache_steering.js'
  * @import { Call, Failure, FromWorker, ModelRequest, SourceEvent, ToWorker } from './protocol.js'
  */
@@ -142,6 +142,15 @@ export class EngineClient {
    */
   generate(request, onEvent) {
     return this.#call({ type: 'generate', request }, onEvent);
+  }
+
+  /**
+   * Looks into the last answers, a plain and a steered one.
+   * @param {(progress: { done: number, total: number }) => void} onProgress
+   * @returns {Promise<Inspection>}
+   */
+  inspect(onProgress) {
+    return this.#call({ type: 'inspect' }, onProgress);
   }
 
   /**

@@ -13,6 +13,7 @@ import { createAdvanced } from './ui/advanced.js';
 import { createBenchmark } from './ui/benchmark.js';
 import { createComposer } from './ui/composer.js';
 import { announce, reveal } from './ui/dom.js';
+import { createInside } from './ui/inside.js';
 import { createMemory } from './ui/memory.js';
 import { createModelBar } from './ui/model-bar.js';
 import { createNotice } from './ui/notice.js';
@@ -50,6 +51,7 @@ async function start(list, presetsOf, recorded) {
   const panes = [plain, steered];
   const bar = createModelBar({ onLoad: () => void load(), onCancel: cancelLoad });
   const composer = createComposer({ onAsk: ask, onStop: stop });
+  const inside = createInside(() => void look());
 
   /** Asked before the model was ready. @type {string | undefined} */
   let waiting;
@@ -121,6 +123,7 @@ async function start(list, presetsOf, recorded) {
 
   function dropEngine() {
     session.drop();
+    inside.offer(false);
     showIdle();
   }
 
@@ -169,6 +172,7 @@ async function start(list, presetsOf, recorded) {
     const { layers } = info.model;
     stopping = false;
     composer.state = 'busy';
+    inside.offer(false);
     for (const pane of panes) pane.start();
     showChoice(preset, strength);
     reveal('comparison');
@@ -230,12 +234,27 @@ async function start(list, presetsOf, recorded) {
       if (stopping) client.stop();
       const result = await answers;
       result.lanes.forEach((lane, i) => panes[i].settle(lane));
+      inside.offer(strength !== 0 && result.lanes[1].tokens.length > 1);
       const [one, other] = result.lanes;
       const stopped = result.lanes.some((lane) => lane.stopReason === 'cancelled');
       announce(texts.status.done(one.tokens.length, other.tokens.length, stopped));
     } catch (error) {
       for (const pane of panes) pane.finish();
       complain(error, () => ask(question));
+    }
+    composer.state = 'asking';
+  }
+
+  async function look() {
+    const { client } = session;
+    if (!client) return;
+    composer.state = 'busy';
+    inside.progress(0);
+    try {
+      inside.show(await client.inspect(({ done, total }) => inside.progress(done / total)));
+    } catch (error) {
+      inside.show();
+      complainOfWork(error, () => void look());
     }
     composer.state = 'asking';
   }

@@ -8,7 +8,7 @@
  * @import {
  *   BackendChoice, BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
  *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
- *   GenerateRequest, GenerateResult, LoadProgress, StopReason, StrengthValues, Style, VectorInfo,
+ *   GenerateRequest, GenerateResult, Inspection, LoadProgress, StopReason, StrengthValues, Style, VectorInfo,
  * } from './pkg/cache_steering.js'
  */
 
@@ -20,22 +20,25 @@
 /** @typedef {{ type: 'vectorFile', id: number, name: string }} VectorFileCall */
 /** @typedef {{ type: 'extract', id: number, request: ExtractRequest }} ExtractCall */
 /** @typedef {{ type: 'calibrate', id: number, name: string, questions: string }} CalibrateCall */
+/** @typedef {{ type: 'inspect', id: number }} InspectCall */
 /** @typedef {{ type: 'evaluate', id: number, request: EvaluateRequest }} EvaluateCall */
 /**
  * @typedef {LoadCall | LoadVectorCall | AddVectorCall | VectorFileCall | ExtractCall | CalibrateCall
- *   | EvaluateCall | GenerateCall | BenchmarkCall} Call
+ *   | EvaluateCall | InspectCall | GenerateCall | BenchmarkCall} Call
  */
 
 /** What the page sends. @typedef {Call | { type: 'stop' }} ToWorker */
 
 /**
- * @typedef {EngineInfo | VectorInfo | Uint8Array | Calibration | EvaluateResult | GenerateResult
+ * @typedef {EngineInfo | VectorInfo | Uint8Array | Calibration | EvaluateResult | GenerateResult | Inspection
  *   | BenchmarkResult} Result
  */
 /**
  * @typedef {LoadProgress | SourceEvent | ExtractProgress | CalibrateProgress | EvaluateProgress | GenerateEvent
- *   | BenchmarkProgress} Progress
+ *   | BenchmarkProgress | Part} Progress
  */
+
+/** How much of some work is done. @typedef {{ done: number, total: number }} Part */
 
 /** An error on its way: `name` is its kind, such as `Fetch` or `DeviceLost`. @typedef {{ name: string, message: string }} Failure */
 

@@ -181,6 +181,26 @@ export const texts = {
     stoppedEarly: 'Stopped before the first word.',
   },
 
+  inside: {
+    look: 'Look inside',
+    /** @param {number} position @param {number} layers @param {number} heads @param {number} largest */
+    write: (position, layers, heads, largest) =>
+      `Slot ${format.count(position + 1)} of the memory, ${layers} layers by ${heads} heads. The darker, the longer what was added is beside what was there; the darkest is ${format.strength(largest)} times as long.`,
+    /** @param {string} what @param {number} largest */
+    map: (what, largest) => `Heat map of the change of the ${what}, by layer and head; at the most ${format.strength(largest)} times the length of what was there.`,
+    /** @param {number} layer @param {number} head @param {number} change */
+    cell: (layer, head, change) => `layer ${layer}, head ${head}: ${format.strength(change)} ×`,
+    /** @param {string} first @param {number} kl */
+    words: (first, kl) =>
+      `Underlined is where steering moved what comes next. It did most at “${first}” (${format.strength(kl)} nats); the rest follows from the words that are there by then. Choose a word to see what else could have come.`,
+    /** @param {string} text @param {number} kl */
+    candidates: (text, kl) => `In place of “${text}”: a distance of ${format.strength(kl)} nats between the two`,
+    /** @param {string} text A token, with what cannot be seen made visible. */
+    token: (text) => text.replace(/\n/g, '⏎').replace(/^ /, '·') || '∅',
+    /** @param {number} p */
+    percent: (p) => `${p < 0.0995 ? (100 * p).toFixed(1) : Math.round(100 * p)} %`,
+  },
+
   workshop: {
     make: 'Make the vector',
     calibrate: 'Find its strength',

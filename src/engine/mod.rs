@@ -9,9 +9,11 @@
 //! again.
 
 mod decode;
+mod inspect;
 mod score;
 
 pub use decode::DecodeRequest;
+pub use inspect::{Candidate, Inspection, TokenInspection};
 pub use score::Score;
 
 use crate::backend::choose::{BackendChoice, choose};

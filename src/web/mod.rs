@@ -12,6 +12,7 @@ pub mod error;
 mod evaluate;
 pub mod fetch;
 mod files;
+mod inspect;
 mod progress;
 pub mod types;
 mod workshop;

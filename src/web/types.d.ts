@@ -192,6 +192,37 @@ export interface Timings {
   firstTokenMs: number;
 }
 
+/** What one write to the cache did. */
+export interface Inspection {
+  /** The position that was written to. */
+  position: number;
+  /** By layer and KV head, the length of what was added to the keys, in parts of what was there. */
+  keys: number[][];
+  /** The same for the values. */
+  values: number[][];
+  /** The tokens of the steered answer, in their order. */
+  tokens: TokenInspection[];
+}
+
+/** One token of the steered answer, and what else could have come there. */
+export interface TokenInspection {
+  token: number;
+  text: string;
+  /** KL(steered || plain) of what comes at this place, in nats. */
+  kl: number;
+  /** The likeliest tokens with steering, the likeliest first. */
+  steered: Candidate[];
+  /** The likeliest tokens without, after the same text. */
+  plain: Candidate[];
+}
+
+export interface Candidate {
+  token: number;
+  text: string;
+  /** From 0 to 1, before any sampling parameter. */
+  p: number;
+}
+
 /** What to measure, and how long that may take. */
 export interface BenchmarkRequest {
   /** Weights made up in memory, or a GGUF file behind an address. */

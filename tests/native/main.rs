@@ -10,6 +10,7 @@ mod cpu;
 mod decode;
 mod faults;
 mod golden;
+mod inspect;
 mod kernels;
 mod large_vocabulary;
 mod loading;

@@ -1,0 +1,209 @@
+//! What one write to the cache did: to the slot, and to each token of the answer that followed.
+
+use super::{Engine, PrefillProgress, Steered};
+use crate::observer::Observer;
+use crate::{Error, Result};
+use serde::Serialize;
+
+/// Tokens of each lane whose logits are held at once, 200 KB each for SmolLM2's vocabulary.
+const BATCH: usize = 16;
+
+/// The likeliest tokens that are told of each distribution.
+const CANDIDATES: usize = 5;
+
+/// A steered lane beside a plain one.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspection {
+    /// The position that was written to.
+    pub position: usize,
+    /// By layer and KV head, the length of what was added to the keys, in parts of the length of what
+    /// was there.
+    pub keys: Vec<Vec<f32>>,
+    /// The same for the values.
+    pub values: Vec<Vec<f32>>,
+    /// The tokens of the steered answer, in their order.
+    pub tokens: Vec<TokenInspection>,
+}
+
+/// One token of the steered answer, and what else could have come there.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TokenInspection {
+    /// Token id.
+    pub token: u32,
+    /// Its text by itself; a part of a character is U+FFFD.
+    pub text: String,
+    /// `KL(steered || plain)` of what comes at this place, in nats: how far steering moved it.
+    pub kl: f64,
+    /// The likeliest tokens with steering, the likeliest first.
+    pub steered: Vec<Candidate>,
+    /// The likeliest tokens without, after the same text.
+    pub plain: Vec<Candidate>,
+}
+
+/// A token that could come, and its probability.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// Token id.
+    pub token: u32,
+    /// Its text by itself.
+    pub text: String,
+    /// From 0 to 1, before any sampling parameter.
+    pub p: f64,
+}
+
+impl Engine {
+    /// Compares a lane that was steered and then decoded with a lane that holds the same prompt: the
+    /// slot that was written to, and, token by token of the steered answer, what comes next in each. The
+    /// plain lane holds the steered answer afterwards.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for lanes that do not exist, are the same, hold another prompt, or
+    /// where not exactly one position was steered; [`Error::NotANumber`], [`Error::Cancelled`], or as
+    /// [`Backend::forward`](crate::backend::Backend::forward).
+    pub async fn inspect(
+        &mut self,
+        plain: usize,
+        steered: usize,
+        observer: &mut dyn Observer<PrefillProgress>,
+    ) -> Result<Inspection> {
+        let Steered::At(position) = self.lane(steered)?.steered else {
+            return Err(Error::InvalidRequest(
+                "there is nothing to look into: no answer was steered at one position".into(),
+            ));
+        };
+        let tokens = self.lane(steered)?.tokens.clone();
+        let prompt = position + 1;
+        if self.lane(plain)?.tokens.get(..prompt) != tokens.get(..prompt) || plain == steered {
+            return Err(Error::InvalidRequest(
+                "there is nothing to compare with: the plain lane holds another prompt".into(),
+            ));
+        }
+        let before = self.backend.read_slot(plain, position).await?;
+        let after = self.backend.read_slot(steered, position).await?;
+        let config = &self.model.config;
+        let (heads, size) = (config.n_kv_heads, config.head_dim);
+        let changes = [(&before.keys, &after.keys), (&before.values, &after.values)];
+        let [keys, values] = changes.map(|(before, after)| changes_of(before, after, heads, size));
+        let tokens = self
+            .compare([plain, steered], prompt, &tokens, observer)
+            .await?;
+        Ok(Inspection {
+            position,
+            keys,
+            values,
+            tokens,
+        })
+    }
+
+    /// What comes after each token from `start` on, in two lanes that are both made to hold `tokens`.
+    async fn compare(
+        &mut self,
+        lanes: [usize; 2],
+        start: usize,
+        tokens: &[u32],
+        observer: &mut dyn Observer<PrefillProgress>,
+    ) -> Result<Vec<TokenInspection>> {
+        for lane in lanes {
+            self.truncate(lane, start)?;
+        }
+        let vocab_size = self.model.config.vocab_size;
+        let inputs = &tokens[start..];
+        let total = inputs.len().saturating_sub(1);
+        let mut compared = Vec::with_capacity(total);
+        for chunk in inputs.chunks(BATCH.min(self.max_rows() / 2).max(1)) {
+            let mut distributions = Vec::with_capacity(2);
+            for lane in lanes {
+                let rows = self.rows(&[(lane, chunk)])?;
+                distributions.push(self.backend.logits(&rows).await?);
+                self.remember(&rows);
+            }
+            let pairs = distributions[0]
+                .chunks(vocab_size)
+                .zip(distributions[1].chunks(vocab_size));
+            for (plain, steered) in pairs {
+                // After the last token comes nothing that was chosen.
+                let Some(&token) = inputs.get(compared.len() + 1) else {
+                    break;
+                };
+                compared.push(self.compare_at(token, plain, steered)?);
+            }
+            let done = compared.len();
+            let progress = PrefillProgress { done, total };
+            if observer.observe(progress).await.is_break() && done < total {
+                return Err(Error::Cancelled);
+            }
+        }
+        Ok(compared)
+    }
+
+    fn compare_at(&self, token: u32, plain: &[f32], steered: &[f32]) -> Result<TokenInspection> {
+        let [plain, steered] = [plain, steered].map(log_softmax);
+        let pairs = steered.iter().zip(&plain);
+        let kl: f64 = pairs.map(|(s, p)| s.exp() * (s - p)).sum();
+        if !kl.is_finite() {
+            return Err(Error::NotANumber);
+        }
+        Ok(TokenInspection {
+            token,
+            text: self.text_of(token)?,
+            // Rounding may leave a little less than nothing.
+            kl: kl.max(0.0),
+            steered: self.likeliest(&steered)?,
+            plain: self.likeliest(&plain)?,
+        })
+    }
+
+    fn likeliest(&self, log_p: &[f64]) -> Result<Vec<Candidate>> {
+        let mut order: Vec<usize> = (0..log_p.len()).collect();
+        let by_p = |a: &usize, b: &usize| log_p[*b].total_cmp(&log_p[*a]).then(a.cmp(b));
+        let count = CANDIDATES.min(order.len());
+        if count < order.len() {
+            order.select_nth_unstable_by(count, by_p);
+        }
+        order.truncate(count);
+        order.sort_by(by_p);
+        let candidates = order.into_iter().map(|id| {
+            Ok(Candidate {
+                token: id as u32,
+                text: self.text_of(id as u32)?,
+                p: log_p[id].exp(),
+            })
+        });
+        candidates.collect()
+    }
+
+    /// The text of a token, a special one's as the vocabulary writes it.
+    fn text_of(&self, token: u32) -> Result<String> {
+        let tokenizer = &self.model.tokenizer;
+        let text = tokenizer.decode(&[token])?;
+        Ok(match text.is_empty() {
+            true => tokenizer.token(token).unwrap_or_default(),
+            false => text,
+        })
+    }
+}
+
+fn log_softmax(logits: &[f32]) -> Vec<f64> {
+    let max = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let sum: f64 = logits.iter().map(|&l| (f64::from(l) - max).exp()).sum();
+    let log_sum = max + sum.ln();
+    logits.iter().map(|&l| f64::from(l) - log_sum).collect()
+}
+
+/// `|after - before| / |before|` of each head, layer by layer; 0 where nothing was and nothing is.
+fn changes_of(before: &[f32], after: &[f32], heads: usize, size: usize) -> Vec<Vec<f32>> {
+    let length = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+    let of_head = |(before, after): (&[f32], &[f32])| {
+        let added = length(&mut after.iter().zip(before).map(|(a, b)| a - b));
+        match added {
+            0.0 => 0.0,
+            added => added / length(&mut before.iter().copied()),
+        }
+    };
+    let mut all = before.chunks(size).zip(after.chunks(size)).map(of_head);
+    let layers = before.len() / (heads * size).max(1);
+    (0..layers)
+        .map(|_| all.by_ref().take(heads).collect())
+        .collect()
+}

@@ -1,0 +1,101 @@
+/** "Inside the cache": the change of the slot as heat maps, and the tokens with what else could have come. */
+
+import { texts } from '../texts.js';
+import { create, element, part } from './dom.js';
+
+/** @import { Candidate, Inspection } from '../pkg/cache_steering.js' */
+
+/** A distance, in nats, that is shown as the strongest: the two agree on next to nothing. */
+const FAR_NATS = 4;
+
+/** @param {() => void} onLook */
+export function createInside(onLook) {
+  const root = element('inside', HTMLElement);
+  const button = element('inside-button', HTMLButtonElement);
+  const bar = element('inside-progress', HTMLProgressElement);
+  const result = element('inside-result', HTMLDivElement);
+  const write = element('inside-write', HTMLParagraphElement);
+  const words = element('inside-words', HTMLParagraphElement);
+  const tokens = element('inside-tokens', HTMLDivElement);
+  const table = element('inside-candidates', HTMLTableElement);
+  const { caption, tBodies: [body] } = table;
+
+  button.textContent = texts.inside.look;
+  button.addEventListener('click', onLook);
+
+  /** @param {Inspection} inspection */
+  function showWrite({ position, keys, values }) {
+    const largest = Math.max(...keys.flat(), ...values.flat());
+    write.textContent = texts.inside.write(position, values.length, values[0]?.length ?? 0, largest);
+    drawMap('inside-values', 'values', values, largest);
+    drawMap('inside-keys', 'keys', keys, largest);
+  }
+
+  /** @param {string} id @param {string} what @param {number[][]} layers @param {number} largest */
+  function drawMap(id, what, layers, largest) {
+    const map = element(id, HTMLDivElement);
+    map.style.setProperty('--layers', String(layers.length));
+    map.setAttribute('aria-label', texts.inside.map(what, Math.max(...layers.flat())));
+    const heads = layers[0]?.map((_, head) => head) ?? [];
+    map.replaceChildren(...heads.flatMap((head) => layers.map((changes, layer) => {
+      const cell = create('span', { title: texts.inside.cell(layer, head, changes[head]) });
+      cell.style.setProperty('--heat', String(largest > 0 ? changes[head] / largest : 0));
+      return cell;
+    })));
+  }
+
+  /** @param {Inspection} inspection */
+  function showTokens({ tokens: all }) {
+    const farthest = all.reduce((most, token) => (token.kl > most.kl ? token : most));
+    words.textContent = texts.inside.words(farthest.text.trim(), farthest.kl);
+    tokens.replaceChildren(...all.map((token, i) => {
+      const input = create('input', { type: 'radio', name: 'inside-token', value: String(i), className: 'visually-hidden' });
+      input.addEventListener('change', () => showCandidates(token));
+      const shown = create('span', { textContent: token.text.replace(/\n/g, '⏎') });
+      shown.style.setProperty('--moved', String(Math.min(1, token.kl / FAR_NATS)));
+      return create('label', {}, input, shown);
+    }));
+    const first = /** @type {HTMLInputElement} */ (part(tokens, `input[value="${all.indexOf(farthest)}"]`));
+    first.checked = true;
+    showCandidates(farthest);
+  }
+
+  /** @param {Inspection['tokens'][number]} token */
+  function showCandidates({ text, kl, plain, steered }) {
+    if (caption) caption.textContent = texts.inside.candidates(texts.inside.token(text), kl);
+    body.replaceChildren(...plain.map((candidate, i) => create('tr', {}, ...cells(candidate), ...cells(steered[i]))));
+  }
+
+  /** @param {Candidate | undefined} candidate */
+  function cells(candidate) {
+    if (!candidate) return [create('td', {}), create('td', {})];
+    const share = create('td', { textContent: texts.inside.percent(candidate.p) });
+    share.style.setProperty('--share', String(candidate.p));
+    return [create('td', { textContent: texts.inside.token(candidate.text) }), share];
+  }
+
+  return {
+    /** There are new answers, or none. @param {boolean} canLook */
+    offer(canLook) {
+      root.hidden = !canLook;
+      result.hidden = true;
+      button.hidden = false;
+    },
+
+    /** @param {number} share that is done */
+    progress(share) {
+      root.dataset.state = 'busy';
+      bar.value = share;
+    },
+
+    /** @param {Inspection} [inspection] nothing where it failed */
+    show(inspection) {
+      root.dataset.state = 'idle';
+      if (!inspection || inspection.tokens.length === 0) return;
+      showWrite(inspection);
+      showTokens(inspection);
+      button.hidden = true;
+      result.hidden = false;
+    },
+  };
+}
