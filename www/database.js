@@ -24,12 +24,16 @@ function database() {
     };
     request.onsuccess = () => {
       // Or this tab would keep a later version of the page in another one from opening.
-      request.result.onversionchange = () => request.result.close();
+      request.result.onversionchange = () => {
+        request.result.close();
+        opened = undefined;
+      };
       resolve(request.result);
     };
     request.onerror = () => reject(request.error);
     request.onblocked = () => reject(new Error('another tab holds an older version'));
   });
+  opened.catch(() => (opened = undefined));
   return opened;
 }
 

@@ -86,9 +86,9 @@ async function readGpu() {
  */
 export function assess(model, device, backend) {
   const onGpu = usesGpu(device, backend);
-  const needs = model.memory?.[onGpu ? 'gpu' : 'cpu'] ?? 2 * (model.bytes ?? 0);
+  const needs = model.memory?.[onGpu ? 'gpu' : 'cpu'] ?? (model.bytes && 2 * model.bytes);
   const has = device.memory ?? (device.mobile ? PHONE_MEMORY : Infinity);
-  return { onGpu, needs, fits: needs <= SHARE_OF_MEMORY * has, kept: (model.bytes ?? 0) < device.room };
+  return { onGpu, needs, fits: (needs ?? 0) <= SHARE_OF_MEMORY * has, kept: (model.bytes ?? 0) < device.room };
 }
 
 /**
@@ -101,11 +101,12 @@ export function assess(model, device, backend) {
 export function recommend(models, device, backend) {
   const listed = models.filter((model) => !model.own);
   const fitting = listed.filter((model) => assess(model, device, backend).fits);
-  const smallest = least(fitting, (model) => model.memory?.cpu ?? 0) ?? least(listed, (model) => model.memory?.cpu ?? 0) ?? models[0];
+  const needs = (/** @type {ModelEntry} */ model) => assess(model, device, backend).needs ?? Infinity;
+  const smallest = least(fitting, needs) ?? least(listed, needs) ?? models[0];
   const { reasons } = texts.models;
   if (fitting.length === 0) return { model: smallest, reason: reasons.nothingFits };
   if (!usesGpu(device, backend)) return { model: smallest, reason: reasons.onCpu };
-  if (device.savesData) return { model: least(fitting, (model) => model.bytes ?? 0) ?? smallest, reason: reasons.savesData };
+  if (device.savesData) return { model: least(fitting, (model) => model.bytes ?? Infinity) ?? smallest, reason: reasons.savesData };
   const quick = fitting.find((model) => isReadable(model, smallest, device));
   if (device.tokensPerSecond && quick !== fitting[0]) return { model: quick ?? smallest, reason: reasons.slow };
   const skipped = fitting[0] !== listed[0];

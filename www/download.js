@@ -72,10 +72,10 @@ export async function* download(file, { from, seen, signal, onSeen, tell, patien
     while (tries < patience.tries) {
       const before = at;
       try {
-        const { body, skip, said } = await request(url, at, file, seen, { signal, patience });
+        const { body, skip, said, likely } = await request(url, at, file, seen, { signal, patience });
         seen = said;
         onSeen(said);
-        tell({ source: 'network', host: new URL(url).host, skip });
+        tell({ source: 'network', host: new URL(url).host, skip, total: said.total ?? likely });
         let left = skip;
         for await (const chunk of body) {
           const fresh = left > 0 ? chunk.subarray(Math.min(left, chunk.length)) : chunk;
@@ -93,7 +93,7 @@ export async function* download(file, { from, seen, signal, onSeen, tell, patien
         if (!(error instanceof Failure)) throw error;
         tries = at > before ? 1 : tries + 1;
         if (!error.again) tries = patience.tries;
-        if (tries >= patience.tries) reasons.push(`${url}: ${error.message}`);
+        if (tries >= patience.tries) reasons.push(`${nameOf(url)} from ${new URL(url).host}: ${error.message}`);
         else await pause(error, tries, { signal, tell, patience });
       }
     }
@@ -101,9 +101,12 @@ export async function* download(file, { from, seen, signal, onSeen, tell, patien
   throw new DownloadError(`${reasons.join('; ')}. Check the connection and try again`);
 }
 
+/** @param {string} url */
+const nameOf = (url) => new URL(url).pathname.split('/').at(-1);
+
 /**
  * Asks for the rest of a file. `skip` bytes of the body came before, from a server that cannot send a
- * part.
+ * part; `likely` is the size of the file if the body was not compressed on its way.
  * @param {string} url
  * @param {number} at
  * @param {{ bytes?: number, sha256?: string }} file
@@ -114,12 +117,13 @@ async function request(url, at, file, seen, { signal, patience }) {
   const controller = new AbortController();
   const stop = () => controller.abort();
   signal.addEventListener('abort', stop, { once: true });
-  const response = await inTime(
-    // What is kept here need not be kept by the browser as well.
-    fetch(url, { signal: controller.signal, cache: 'no-store', headers: at > 0 ? { Range: `bytes=${at}-` } : {} }),
-    controller, patience,
-  );
+  const ended = () => signal.removeEventListener('abort', stop);
   try {
+    const response = await inTime(
+      // What is kept here need not be kept by the browser as well.
+      fetch(url, { signal: controller.signal, cache: 'no-store', headers: at > 0 ? { Range: `bytes=${at}-` } : {} }),
+      controller, patience,
+    );
     const partial = response.status === 206;
     const [, start, size] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(response.headers.get('content-range') ?? '') ?? [];
     const total = size !== undefined ? Number(size) : partial ? undefined : length(response);
@@ -135,8 +139,11 @@ async function request(url, at, file, seen, { signal, patience }) {
     if (tag) said.tag = tag;
     if (at > 0 && !file.sha256 && !isSame(seen, said)) throw new ChangedError('the file has changed, or may have');
     if (!response.body) throw new Failure('the response is empty');
-    return { body: pieces(response.body, controller, patience, () => signal.removeEventListener('abort', stop)), skip: partial ? 0 : at, said };
+    const rest = Number(response.headers.get('content-length')) || NaN;
+    const likely = rest + (partial ? at : 0) || undefined;
+    return { body: pieces(response.body, controller, patience, ended), skip: partial ? 0 : at, said, likely };
   } catch (error) {
+    ended();
     controller.abort();
     throw error;
   }
@@ -218,12 +225,15 @@ async function pause({ message, afterMs }, tries, { signal, tell, patience }) {
   const ms = Math.min(LONGEST_PAUSE_MS, Math.max(afterMs, patience.pauseMs * 2 ** (tries - 1)));
   const offline = !navigator.onLine;
   tell(offline ? { source: 'offline' } : { source: 'retry', seconds: ms / 1000, reason: message });
-  await new Promise((resolve, reject) => {
-    const timer = offline ? undefined : setTimeout(resolve, ms);
-    self.addEventListener('online', resolve, { once: true });
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }, { once: true });
-  });
+  const over = new AbortController();
+  try {
+    await new Promise((resolve, reject) => {
+      const once = { once: true, signal: over.signal };
+      if (!offline) setTimeout(resolve, ms);
+      self.addEventListener('online', resolve, once);
+      signal.addEventListener('abort', () => reject(signal.reason), once);
+    });
+  } finally {
+    over.abort();
+  }
 }

@@ -3,7 +3,7 @@
 import { CRASH, SETUP } from './engine-client.js';
 import { asSentence, texts } from './texts.js';
 
-/** @typedef {'retry' | 'loadAgain' | 'onCpu' | 'reload'} NextStep */
+/** @typedef {'retry' | 'loadAgain' | 'onCpu' | 'reload' | 'otherModel'} NextStep */
 /** @typedef {{ title: string, sentence: string, next?: NextStep }} Explanation */
 
 const { notice } = texts;
@@ -11,6 +11,8 @@ const { notice } = texts;
 /** By the names that the engine gives its errors. @type {Record<string, { title: string, next?: NextStep }>} */
 const kinds = {
   Fetch: { title: notice.download, next: 'retry' },
+  PageFile: { title: notice.pageFile },
+  ModelList: { title: notice.pageFile },
   Checksum: { title: notice.damaged, next: 'retry' },
   FileChanged: { title: notice.download, next: 'retry' },
   DeviceLost: { title: notice.deviceLost, next: 'loadAgain' },
@@ -44,7 +46,7 @@ export function explain(error) {
   if (name === CRASH) return { title: notice.crashTitle, sentence: notice.crash, next: 'loadAgain' };
   if (name === SETUP) return { title: notice.pageFile, sentence: notice.setup, next: 'reload' };
   const sentence = asSentence(message);
-  if (modelFile.includes(name)) return { title: notice.modelFile, sentence, next: 'retry' };
+  if (modelFile.includes(name)) return { title: notice.modelFile, sentence, next: 'otherModel' };
   const { title, next } = kinds[name] ?? { title: notice.other };
   return { title, sentence, next };
 }

@@ -13,7 +13,14 @@ export async function fetchText(path) {
 }
 
 /** @param {string} path @returns {Promise<any>} */
-export const fetchJson = async (path) => JSON.parse(await fetchText(path));
+export async function fetchJson(path) {
+  const text = await fetchText(path);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new EngineError({ name: 'PageFile', message: `the file ${path} cannot be read: ${error}` });
+  }
+}
 
 /** JSON, one object a line. @param {string} path @returns {Promise<any[]>} */
 export const fetchLines = async (path) =>

@@ -1,5 +1,7 @@
 /** Locks that all tabs of the site share, held until they are released. */
 
+/** Resolves when others can have the lock. @typedef {() => Promise<void>} Release */
+
 /**
  * Waits for a lock. Where the browser has none, every tab is on its own.
  * @param {string} name
@@ -7,29 +9,36 @@
  * @param {LockMode} [options.mode]
  * @param {AbortSignal} [options.signal] ends the wait
  * @param {() => void} [options.onWait] called if another tab holds it
- * @returns {Promise<() => void>} releases it
+ * @returns {Promise<Release>}
  */
 export async function acquire(name, { mode = 'exclusive', signal, onWait } = {}) {
   const free = await tryAcquire(name, mode);
   if (free) return free;
   onWait?.();
-  return new Promise((resolve, reject) => {
-    navigator.locks.request(name, { mode, signal }, () => new Promise((release) => resolve(() => release(undefined)))).catch(reject);
-  });
+  return /** @type {Promise<Release>} */ (request(name, { mode, signal }));
 }
 
 /**
  * @param {string} name
  * @param {LockMode} [mode]
- * @returns {Promise<(() => void) | undefined>} nothing where another tab holds it
+ * @returns {Promise<Release | undefined>} nothing where another tab holds it
  */
-export function tryAcquire(name, mode = 'exclusive') {
-  if (!navigator.locks) return Promise.resolve(() => {});
+export const tryAcquire = (name, mode = 'exclusive') =>
+  navigator.locks ? request(name, { mode, ifAvailable: true }) : Promise.resolve(async () => {});
+
+/** @param {string} name @param {LockOptions} options @returns {Promise<Release | undefined>} */
+function request(name, options) {
   return new Promise((resolve, reject) => {
-    navigator.locks.request(name, { mode, ifAvailable: true }, (lock) => {
-      if (lock) return new Promise((release) => resolve(() => release(undefined)));
-      resolve(undefined);
-      return undefined;
-    }).catch(reject);
+    const held = navigator.locks.request(name, options, (lock) => {
+      if (!lock) {
+        resolve(undefined);
+        return undefined;
+      }
+      return new Promise((release) => resolve(async () => {
+        release(undefined);
+        await held;
+      }));
+    });
+    held.catch(reject);
   });
 }

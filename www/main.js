@@ -5,10 +5,11 @@ import { explain, isFatal } from './errors.js';
 import { createEvaluation } from './evaluation.js';
 import { fetchJson } from './files.js';
 import { createModelChoice } from './model-choice.js';
+import { readList } from './models.js';
 import { createRecordings } from './recordings.js';
 import { Session } from './session.js';
 import { missing } from './support.js';
-import { texts } from './texts.js';
+import { asSentence, texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
 import { createBenchmark } from './ui/benchmark.js';
 import { createComposer } from './ui/composer.js';
@@ -41,7 +42,7 @@ function backendOfAddress() {
  * @param {Recording[]} recorded
  */
 async function start(list, presetsOf, recorded) {
-  const models = await createModelChoice(list, asked.get('model'), backendOfAddress(), { onChange: changeModel, onNews: showIdle });
+  const models = await createModelChoice(list, asked.get('model'), backendOfAddress(), { onChange: changeModel, onNews: showIdle, isBusy: () => composer.isBusy });
   const session = new Session(models.chosen, models.backend);
   const notice = createNotice();
   const advanced = createAdvanced();
@@ -118,7 +119,9 @@ async function start(list, presetsOf, recorded) {
   function forgetQuestion() {
     waiting = undefined;
     composer.state = 'asking';
-    if (recordings.isOver) for (const pane of panes) pane.clear();
+    if (!recordings.isOver) return;
+    memory.empty();
+    for (const pane of panes) pane.clear();
   }
 
   function dropEngine() {
@@ -278,6 +281,7 @@ async function start(list, presetsOf, recorded) {
       retry: { label: texts.notice.tryAgain, act: again },
       loadAgain: { label: texts.notice.loadAgain, act: again },
       reload: { label: texts.notice.reload, act: () => location.reload() },
+      otherModel: { label: texts.notice.otherModel, act: () => models.open() },
       onCpu: {
         label: texts.notice.onCpu,
         act() {
@@ -315,13 +319,23 @@ async function main() {
     lists = await Promise.all(['models.json', 'vectors/index.json', 'vectors/styles.json', 'vectors/recordings.json'].map(fetchJson));
   } catch (error) {
     console.error(error);
-    createNotice().show(texts.notice.pageFile, texts.notice.listing, {
+    // What came and cannot be read says more than that something did not come.
+    const isUnreadable = error instanceof Error && error.name === 'PageFile';
+    createNotice().show(texts.notice.pageFile, isUnreadable ? asSentence(error.message) : texts.notice.listing, {
       label: texts.notice.reload,
       act: () => location.reload(),
     });
     return;
   }
-  const [list, presetsByFolder, styles, recorded] = lists;
+  const [listed, presetsByFolder, styles, recorded] = lists;
+  let list;
+  try {
+    list = readList(listed);
+  } catch (error) {
+    const { title, sentence } = explain(error) ?? { title: '', sentence: '' };
+    createNotice().show(title, sentence);
+    return;
+  }
   await start(list, ({ name, vectors }) => (vectors && presetsByFolder[name]) ?? styles.map(presetOf), recorded);
 }
 

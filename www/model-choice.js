@@ -2,7 +2,7 @@
 
 import { assess, readDevice, recommend } from './device.js';
 import { listStored, remove } from './model-store.js';
-import { entriesOf, entryOfAddress, entryOfFiles, lastModel, ownModels, rememberModel, rememberOwnModels } from './models.js';
+import { entriesOfFiles, entryOfAddress, lastModel, ownModels, rememberModel, rememberOwnModels } from './models.js';
 import { texts } from './texts.js';
 import { createModels } from './ui/models.js';
 
@@ -19,10 +19,11 @@ import { createModels } from './ui/models.js';
  * @param {object} events
  * @param {() => void} events.onChange another model was chosen, or it is to run elsewhere
  * @param {() => void} events.onNews more is known of the chosen one
+ * @param {() => boolean} events.isBusy whether answers are being written, which another choice would end
  */
-export async function createModelChoice(list, asked, backend, { onChange, onNews }) {
+export async function createModelChoice(list, asked, backend, { onChange, onNews, isBusy }) {
   const { connect } = list;
-  let models = [...entriesOf(list), ...ownModels()];
+  let models = [...list.models, ...ownModels()];
   /** @type {(StoredFile & { size: number })[]} */
   let stored = [];
   let device = await readDevice();
@@ -55,8 +56,9 @@ export async function createModelChoice(list, asked, backend, { onChange, onNews
   function add(model) {
     models = [...models.filter(({ id }) => id !== model.id), model];
     rememberOwnModels(models);
-    choose(model);
-    panel.status = texts.models.added(model.label);
+    if (isBusy()) show();
+    else choose(model);
+    panel.open((isBusy() ? texts.models.addedOnly : texts.models.added)(model.label));
   }
 
   /** @param {ModelEntry} model one of the visitor's own */
@@ -70,8 +72,8 @@ export async function createModelChoice(list, asked, backend, { onChange, onNews
   /** @param {File[]} files */
   function addFiles(files) {
     const isModel = files.every(({ name }) => /\.gguf$/i.test(name));
-    if (isModel) add(entryOfFiles(files));
-    else panel.status = texts.models.noFile;
+    if (isModel) entriesOfFiles(files).forEach(add);
+    else panel.open(texts.models.noFile);
   }
 
   /** @param {string} text */
@@ -115,7 +117,7 @@ export async function createModelChoice(list, asked, backend, { onChange, onNews
 
   /** What is there of a model; of a split one, of all its files. @param {ModelEntry} model */
   function storedOf(model) {
-    const parts = model.files.map((file) => stored.find((kept) => 'urls' in file && (kept.key === file.sha256 || kept.url === file.urls[0])));
+    const parts = model.files.map((file) => stored.find((kept) => 'urls' in file && (file.sha256 ? kept.key === file.sha256 : kept.url === file.urls[0])));
     const there = parts.filter((part) => part !== undefined);
     if (there.length === 0) return undefined;
     const size = there.reduce((sum, part) => sum + part.size, 0);
@@ -141,10 +143,12 @@ export async function createModelChoice(list, asked, backend, { onChange, onNews
       return chosen === recommended.model ? `${texts.models.recommended}.` : '';
     },
     refresh,
+    open: () => panel.open(''),
 
     /** The model is to run elsewhere from now on. @param {BackendChoice} choice */
     runOn(choice) {
       backend = panel.backend = choice;
+      recommended = recommend(models, device, backend);
       show();
     },
 

@@ -12,6 +12,7 @@ import { erase, evictOldest, keepRecord, lockOf, openPart, openStored, recordOf,
  * @import { EngineInfo, LoadProgress, ModelFile, WebEngine } from './pkg/cache_steering.js'
  * @import { FileEntry, ModelRequest, SourceEvent } from './protocol.js'
  * @import { Seen } from './download.js'
+ * @import { Release } from './locks.js'
  * @import { StoredFile, SyncAccessHandle } from './model-store.js'
  */
 
@@ -19,7 +20,7 @@ import { erase, evictOldest, keepRecord, lockOf, openPart, openStored, recordOf,
  * A file that is being read; exactly one of the three ends it.
  * @typedef {object} OpenFile
  * @property {ModelFile} file
- * @property {(sha256: string | undefined) => Promise<void>} finish once the engine has taken it as right
+ * @property {(sha256: string) => Promise<void>} finish once the engine has taken it as right
  * @property {() => Promise<void>} close leaves what has arrived for the next time
  * @property {() => Promise<void>} discard
  */
@@ -61,7 +62,8 @@ export async function load(engine, { files, label, backend, kernels }, signal, t
     try {
       for (const entry of entries) opened.push(await open(entry, { label, signal, tell }));
       const info = await engine.load({ files: opened.map(({ file }) => file), backend, kernels }, tell);
-      for (const { finish } of opened) await finish(opened.length === 1 ? info.model.sha256 : undefined);
+      const { sha256, parts } = info.model;
+      for (const [i, { finish }] of opened.entries()) await finish(parts[i] ?? sha256);
       return info;
     } catch (error) {
       const useless = error instanceof Error && USELESS.includes(error.name);
@@ -85,28 +87,27 @@ async function open(entry, context) {
     const released = await acquire(lockOf(key), { mode: 'shared', signal, onWait });
     const stored = await openStored(key);
     if (stored) return storedFile(key, stored, released, tell);
-    released();
+    await released();
     const release = await acquire(lockOf(key), { signal, onWait });
     // Another tab may have fetched it meanwhile.
     if (!(await openStored(key))) return fetchedFile(key, entry, release, context);
-    release();
+    await release();
   }
 }
 
 /**
  * @param {string} key
  * @param {{ record: StoredFile, file: File }} stored
- * @param {() => void} release
+ * @param {Release} release
  * @param {(event: SourceEvent) => void} tell
  * @returns {OpenFile}
  */
 function storedFile(key, { record, file }, release, tell) {
   tell({ source: 'stored' });
-  const close = async () => release();
   return {
     file: { chunks: chunksOf(file.stream()), bytes: file.size, sha256: record.verified, verified: true },
-    finish: close,
-    close,
+    finish: release,
+    close: release,
     discard: () => erase(key).finally(release),
   };
 }
@@ -114,20 +115,22 @@ function storedFile(key, { record, file }, release, tell) {
 /**
  * @param {string} key
  * @param {{ urls: string[], bytes?: number, sha256?: string }} entry
- * @param {() => void} release
+ * @param {Release} release
  * @param {Context} context
  * @returns {Promise<OpenFile>}
  */
 async function fetchedFile(key, entry, release, { label, signal, tell }) {
   /** @type {StoredFile} */
-  let record = { ...(await recordOf(key)), key, url: entry.urls[0], label, bytes: entry.bytes, usedAt: Date.now() };
+  let record = { ...(await recordOf(key)), key, url: entry.urls[0], label, verified: undefined, usedAt: Date.now() };
   let part = await partOf(key, entry, tell);
   let size = part?.getSize() ?? 0;
+
+  const total = () => entry.bytes ?? record.seen?.total ?? record.bytes;
 
   /** Keeps what arrived, or stops keeping anything where there is no room. @param {Uint8Array} chunk */
   async function keep(chunk) {
     while (part && !write(part, chunk)) {
-      if (await evictOldest(key)) continue;
+      if (await evictOldest((total() ?? size + chunk.length) - size, key)) continue;
       part.close();
       part = undefined;
       await erase(key);
@@ -158,7 +161,7 @@ async function fetchedFile(key, entry, release, { label, signal, tell }) {
     if (part && size > 0) {
       tell({ source: 'stored' });
       yield* writtenTo(part);
-      if (size === (entry.bytes ?? record.seen?.total)) return;
+      if (size === total()) return;
     }
     for await (const chunk of download(entry, { from: size, seen: record.seen, signal, onSeen, tell })) {
       await keep(chunk);
@@ -169,16 +172,19 @@ async function fetchedFile(key, entry, release, { label, signal, tell }) {
   async function close() {
     part?.close();
     part = undefined;
-    release();
+    await release();
   }
 
   return {
-    file: { chunks: chunks(), bytes: entry.bytes, sha256: entry.sha256 },
+    file: {
+      chunks: chunks(),
+      get bytes() {
+        return total();
+      },
+      sha256: entry.sha256,
+    },
     async finish(sha256) {
-      if (part) {
-        part.flush();
-        await keepRecord({ ...record, bytes: size, verified: entry.sha256 ?? sha256 });
-      }
+      if (part && isWritten(part)) await keepRecord({ ...record, bytes: size, verified: sha256 });
       await close();
     },
     close,
@@ -188,6 +194,17 @@ async function fetchedFile(key, entry, release, { label, signal, tell }) {
       await erase(key).finally(release);
     },
   };
+}
+
+/** Whether all of a part is on the disk. @param {SyncAccessHandle} part */
+function isWritten(part) {
+  try {
+    part.flush();
+    return true;
+  } catch (error) {
+    console.warn('the model is not stored:', error);
+    return false;
+  }
 }
 
 /**

@@ -40,7 +40,7 @@ export const lockOf = (key) => `cache-steering model ${key}`;
 const folder = async () => (await navigator.storage.getDirectory()).getDirectoryHandle(FOLDER, { create: true });
 
 /** @param {string} key @returns {Promise<StoredFile | undefined>} */
-export const recordOf = (key) => inStore('models', 'readonly', (store) => store.get(key), undefined);
+export const recordOf = (key) => inStore('models', 'readonly', (store) => store.get([key]), undefined);
 
 /** @param {StoredFile} record */
 export const keepRecord = (record) => inStore('models', 'readwrite', (store) => store.put(record), undefined);
@@ -91,8 +91,10 @@ export function* writtenTo(part) {
  * @returns {Promise<(StoredFile & { size: number })[]>} with the bytes that are there
  */
 export async function listStored() {
-  /** @type {StoredFile[]} */
-  const records = await inStore('models', 'readonly', (store) => store.getAll(), []);
+  /** @type {StoredFile[] | undefined} */
+  const records = await inStore('models', 'readonly', (store) => store.getAll(), undefined);
+  // Files of which nothing is known are deleted, but not because the database cannot be read now.
+  if (!records) return [];
   const sizes = await sizesOfFiles();
   const known = new Set(records.map(({ key }) => key));
   await Promise.all([...sizes.keys()].filter((key) => !known.has(key)).map(remove));
@@ -126,14 +128,14 @@ export async function remove(key) {
   try {
     await erase(key);
   } finally {
-    release();
+    await release();
   }
   return true;
 }
 
 /** Deletes a file whose lock is held. @param {string} key */
 export async function erase(key) {
-  await inStore('models', 'readwrite', (store) => store.delete(key), undefined);
+  await inStore('models', 'readwrite', (store) => store.delete([key]), undefined);
   try {
     await (await folder()).removeEntry(key);
   } catch {
@@ -142,14 +144,19 @@ export async function erase(key) {
 }
 
 /**
- * Makes room at the cost of the model that was not used for the longest time. What a browser estimates
- * of its room is too coarse to know beforehand that this is needed.
+ * Makes room at the cost of the model that was not used for the longest time, unless all of them
+ * together would not make enough. What a browser estimates of its room is too coarse to know beforehand that this
+ * is needed.
+ * @param {number} bytes that are needed
  * @param {string} except the key of the file that the room is for
- * @returns {Promise<boolean>} whether there was one
+ * @returns {Promise<boolean>} whether something was deleted
  */
-export async function evictOldest(except) {
-  for (const { key } of (await listStored()).reverse()) {
-    if (key !== except && (await remove(key))) return true;
+export async function evictOldest(bytes, except) {
+  const others = (await listStored()).filter(({ key }) => key !== except);
+  const most = others.reduce((sum, { size }) => sum + size, 0);
+  if (most < bytes) return false;
+  for (const { key } of others.reverse()) {
+    if (await remove(key)) return true;
   }
   return false;
 }

@@ -66,7 +66,7 @@
 /**
  * Where the bytes of a model come from, as that changes.
  * @typedef {{ source: 'stored' }
- *   | { source: 'network', host: string, skip: number }
+ *   | { source: 'network', host: string, skip: number, total?: number }
  *   | { source: 'retry', seconds: number, reason: string }
  *   | { source: 'offline' }
  *   | { source: 'waiting' }

@@ -6,6 +6,7 @@
 import { EngineClient, EngineError } from './engine-client.js';
 import { address, fetchLines } from './files.js';
 import { rememberKernels, rememberedKernels } from './kernels.js';
+import { texts } from './texts.js';
 import { forgetVector, keepVector, keptVectors } from './vector-store.js';
 
 /**
@@ -100,7 +101,10 @@ export class Session {
    * @param {(progress: ExtractProgress) => void} onProgress
    */
   async make(style, items, set, onProgress) {
-    const made = await this.#client().extract({ style, items, set }, onProgress);
+    const made = await this.#client().extract({ style, items, set }, onProgress).catch((error) => {
+      // The prompt that is too long is none of the visitor's.
+      throw error.name === 'ContextFull' ? new EngineError({ name: error.name, message: texts.making.tooShort }) : error;
+    });
     this.#loaded.set(style.id, made);
     return made;
   }

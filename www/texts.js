@@ -41,7 +41,7 @@ export const texts = {
     /** @param {ModelEntry} model @param {{ size: number, verified?: string } | undefined} stored @param {string} why */
     idleDetail: (model, stored, why) => [
       stored?.verified ? 'Stored on this device: no download.'
-        : stored ? `${format.megabytes(stored.size)} of ${format.megabytes(model.bytes ?? 0)} MB are here already; the download goes on from there.`
+        : stored ? `${format.megabytes(stored.size)}${model.bytes ? ` of ${format.megabytes(model.bytes)}` : ''} MB are here already; the download goes on from there.`
         : model.own && model.bytes ? `${format.megabytes(model.bytes)} MB, read from your disk each time.`
         : model.bytes ? `${format.megabytes(model.bytes)} MB, fetched when you ask a question or press the button.`
         : 'Fetched when you ask a question or press the button.',
@@ -73,8 +73,8 @@ export const texts = {
         case 'network': return event.skip > 0 ? `${event.host} cannot go on in the middle: the first ${format.megabytes(event.skip)} MB come again` : `Downloading from ${event.host}`;
         case 'retry': return `Interrupted: ${event.reason}. Next try in ${format.duration(event.seconds)}`;
         case 'offline': return 'There is no network. The download goes on when there is one';
-        case 'waiting': return 'Another tab downloads this model; this one waits for it';
-        case 'again': return 'What came was damaged, so it is fetched once more';
+        case 'waiting': return 'Another tab uses this file; this one waits for it';
+        case 'again': return 'What came cannot be used, so it is fetched once more';
       }
     },
     preparing: 'All bytes are here. Making the model ready.',
@@ -102,21 +102,25 @@ export const texts = {
     },
     recommended: 'Recommended for this device',
     source: 'About the model',
-    /** @param {boolean} onGpu @param {number} needs */
-    memory: (onGpu, needs) => `Takes about ${format.size(needs)} of memory on the ${onGpu ? 'GPU' : 'CPU'}`,
-    /** @param {number} needs @param {number | undefined} has */
-    tooLarge: (needs, has) => `Takes about ${format.size(needs)} of memory: more than a page should take ${has ? `of the ${format.count(Math.round(has / 2 ** 30))} GB that this device says it has` : 'on a phone'}`,
+    /** @param {boolean} onGpu @param {number | undefined} needs */
+    memory: (onGpu, needs) => needs === undefined ? '' : `Takes about ${format.size(needs)} of memory on the ${onGpu ? 'GPU' : 'CPU'}`,
+    /** @param {number | undefined} needs @param {number | undefined} has */
+    tooLarge: (needs, has) => `Takes about ${format.size(needs ?? 0)} of memory: more than a page should take ${has ? `of the ${format.count(Math.round(has / 2 ** 30))} GB that this device says it has` : 'on a phone'}`,
     noRoom: 'There is no room to keep it: it would be downloaded at each visit',
     here: 'Stored on this device',
     /** @param {number} size */
     partHere: (size) => `${format.megabytes(size)} MB of it are here`,
     vectors: 'Its vectors are made in this browser, once for each style',
-    noAddress: 'That is no address of a GGUF file: it begins with https:// and ends with .gguf.',
+    noAddress: 'That is no address of a GGUF file: it begins with https:// and ends with .gguf. On the page of a model, open the list of its files and copy the address of one.',
+    /** @param {string} problem */
+    noList: (problem) => `Its list of models, models.json, cannot be used: ${problem}.`,
     noFile: 'That is no GGUF file: its name ends with .gguf.',
     /** @param {string[]} hosts */
     mayNotConnect: (hosts) => `This site may fetch models from itself and from ${hosts.join(', ') || 'nowhere else'} only. Download the file and open it from your disk instead.`,
     /** @param {string} label */
     added: (label) => `${label} is in the list and chosen.`,
+    /** @param {string} label */
+    addedOnly: (label) => `${label} is in the list. It can be chosen when the answers are complete.`,
     delete: 'Delete',
     /** @param {string} label */
     deleteLabel: (label) => `Delete ${label} from this device`,
@@ -252,6 +256,7 @@ export const texts = {
   },
 
   making: {
+    tooShort: 'The examples from which a vector is made are longer than what this model can hold. It answers with the strength off.',
     /** @param {string} label @param {number} done @param {number} total */
     progress: (label, done, total) => `Making “${label}” for this model, once: ${Math.floor((100 * done) / total)} %`,
   },
@@ -310,6 +315,7 @@ export const texts = {
     tryAgain: 'Try again',
     loadAgain: 'Load the model again',
     onCpu: 'Load it on the CPU',
+    otherModel: 'Choose another model',
     reload: 'Load the page again',
 
     unsupportedTitle: 'This browser cannot run the model',

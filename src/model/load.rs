@@ -88,7 +88,10 @@ pub async fn load(
         check_size(&header, reader.size())?;
     }
     check_complete(&present, &config)?;
-    let file = reader.finish().await?;
+    if reader.next_file().await? {
+        return Err(split.wrong("there are more files than these".into()));
+    }
+    let file = reader.identity();
     let model = Model {
         config,
         tokenizer,
@@ -97,6 +100,14 @@ pub async fn load(
         weights,
     };
     Ok((model, builder.finish().await?))
+}
+
+/// Refuses a file that is not the first of its model.
+///
+/// # Errors
+/// [`Error::Split`], or [`Error::Metadata`] where it does not say what it is.
+pub fn check_first(header: &Header) -> Result<()> {
+    Split::of(header)?.check(1)
 }
 
 /// Which of how many files of a split model one is, by the metadata that `gguf-split` of llama.cpp

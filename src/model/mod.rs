@@ -49,4 +49,6 @@ pub struct ModelFile {
     pub bytes: u64,
     /// SHA-256 of the file, in lower-case hexadecimal.
     pub sha256: String,
+    /// The same of each file, where the model is split over several.
+    pub parts: Vec<String>,
 }

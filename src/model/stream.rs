@@ -287,7 +287,8 @@ impl<'a> Reader<'a> {
     /// Reads to the end of the present file, checks its digest, and goes on to the next file of a
     /// split model; false where there is none.
     pub async fn next_file(&mut self) -> Result<bool> {
-        self.end_file().await?;
+        while self.receive().await?.is_some() {}
+        self.end_file()?;
         let more = self.source.next_file().await?;
         if more {
             self.hash = Hash::of(self.source);
@@ -296,8 +297,7 @@ impl<'a> Reader<'a> {
         Ok(more)
     }
 
-    async fn end_file(&mut self) -> Result<()> {
-        while self.receive().await?.is_some() {}
+    fn end_file(&mut self) -> Result<()> {
         self.chunk.clear();
         self.taken = 0;
         let sha256 = match &mut self.hash {
@@ -313,27 +313,28 @@ impl<'a> Reader<'a> {
                 self.files.push(ModelFile {
                     bytes: self.received,
                     sha256,
+                    parts: Vec::new(),
                 });
                 Ok(())
             }
         }
     }
 
-    /// Reads to the end of the present file, as the last one, and gives what identifies the model:
-    /// of a split one, the size of all files and the digest of their digests.
-    pub async fn finish(mut self) -> Result<ModelFile> {
-        self.end_file().await?;
+    /// What identifies the model, once there is no further file: of a split one, the size of all files
+    /// and the digest of their digests.
+    pub fn identity(&self) -> ModelFile {
         if let [file] = &self.files[..] {
-            return Ok(file.clone());
+            return file.clone();
         }
         let mut hash = Sha256::new();
         for file in &self.files {
             hash.update(&file.sha256);
         }
-        Ok(ModelFile {
+        ModelFile {
             bytes: self.files.iter().map(|file| file.bytes).sum(),
             sha256: hexadecimal(hash.finalize()),
-        })
+            parts: self.files.iter().map(|file| file.sha256.clone()).collect(),
+        }
     }
 }
 

@@ -159,7 +159,7 @@ pub fn q4_k_m(config: &ModelConfig) -> impl Fn(WeightName) -> GgmlDType {
 /// Splits a model file into `count`, as `gguf-split` of llama.cpp does: all metadata in the first.
 ///
 /// # Errors
-/// [`Error::Cpu`] where it is no GGUF file.
+/// [`Error::Cpu`] where it is no GGUF file, [`Error::InvalidRequest`] where it has fewer tensors.
 pub fn split(gguf: &[u8], count: usize) -> Result<Vec<Vec<u8>>> {
     let mut file = Cursor::new(gguf);
     let content = gguf_file::Content::read(&mut file)?;
@@ -172,11 +172,16 @@ pub fn split(gguf: &[u8], count: usize) -> Result<Vec<Vec<u8>>> {
             ("split.tensors.count", Value::I32(names.len() as i32)),
         ]
     };
-    let per_file = names.len().div_ceil(count.max(1));
-    let parts = names.chunks(per_file).enumerate();
-    parts
-        .map(|(n, names)| {
-            let tensors: Vec<(String, QTensor)> = names
+    if count == 0 || count > names.len() {
+        return Err(Error::InvalidRequest(format!(
+            "a model of {} tensors cannot be split into {count} files",
+            names.len()
+        )));
+    }
+    (0..count)
+        .map(|n| {
+            let part = names.len() * n / count..names.len() * (n + 1) / count;
+            let tensors: Vec<(String, QTensor)> = names[part]
                 .iter()
                 .map(|name| {
                     let tensor = content.tensor(&mut file, name, &Device::Cpu)?;
@@ -219,6 +224,7 @@ pub fn model(config: &ModelConfig) -> Result<Model> {
         file: ModelFile {
             bytes: 0,
             sha256: String::new(),
+            parts: Vec::new(),
         },
         weights: WeightSize::default(),
     })

@@ -18,7 +18,7 @@ export interface LoadRequest {
 export interface ModelFile {
   /** From the first byte to the last, in chunks of any size. */
   chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
-  /** Size in bytes, where it is known. */
+  /** Size in bytes, where it is known; it may become known while the chunks come. */
   bytes?: number;
   /** SHA-256 in hexadecimal; another file is refused. */
   sha256?: string;
@@ -62,6 +62,8 @@ export interface ModelInfo {
   contextLength: number;
   bytes: number;
   sha256: string;
+  /** The SHA-256 of each file, where the model is split over several. */
+  parts: string[];
 }
 
 /** A loaded steering vector. */

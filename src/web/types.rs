@@ -70,6 +70,8 @@ pub struct ModelInfo {
     pub bytes: u64,
     /// SHA-256 of the file.
     pub sha256: String,
+    /// The same of each file, where the model is split over several.
+    pub parts: Vec<String>,
 }
 
 impl EngineInfo {
@@ -86,6 +88,7 @@ impl EngineInfo {
                 context_length: model.config.context_length,
                 bytes: model.file.bytes,
                 sha256: model.file.sha256.clone(),
+                parts: model.file.parts.clone(),
             },
             backend: backend.kind,
             device: backend.device.clone(),

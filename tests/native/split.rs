@@ -95,6 +95,7 @@ fn parts_that_do_not_make_a_model_are_refused() {
     assert!(problem(&[a, b]).contains("split over 3 files, and number 3 is missing"));
     assert!(problem(&[b, c]).contains("number 2 comes where number 1 ought to be"));
     assert!(problem(&[a, c, b]).contains("number 3 comes where number 2 ought to be"));
+    assert!(problem(&[a, b, c, c]).contains("there are more files than these"));
     let other = synthetic::split(&tiny(), 2).unwrap();
     assert!(problem(&[a, &other[1]]).contains("one file is of a model of 2"));
 }

@@ -263,6 +263,60 @@ test('what is stored can be deleted', async () => {
   });
 });
 
+test('nothing is deleted for a model that would not fit even then', async () => {
+  host.misbehave(() => undefined);
+  await withModel({}, async (page) => {
+    await load(page);
+    await limitStorage(page, 400_000);
+    await addAddress(page, `${host.origin}/smollm2-360m-q4_k_m.gguf`);
+    await page.locator('#model-button').click();
+    await page.locator('#model-button', { hasText: 'Cancel' }).waitFor();
+    await page.waitForFunction(() => Number(document.querySelector('progress')?.value) > 1e6);
+    await page.locator('#model-button').click();
+    await page.locator('#models-stored li', { hasText: 'Test model: 0.3 MB' }).waitFor();
+  });
+});
+
+test('a model without a known digest is kept too, whole or in parts', async () => {
+  for (const name of [OTHER, 'split-00002-of-00003.gguf']) {
+    host.misbehave(() => undefined);
+    await withModel({}, async (page) => {
+      await addAddress(page, `${host.origin}/${name}`);
+      await load(page);
+      host.misbehave(() => ({ status: 500 }));
+      await page.reload();
+      await page.locator('#model-detail', { hasText: 'Stored on this device' }).waitFor();
+      // A second tab reads it at the same time.
+      const other = await page.context().newPage();
+      await other.goto(page.url());
+      await Promise.all([load(page), load(other)]);
+      assert.equal(host.requests.length, 0);
+    });
+  }
+});
+
+test('a database that a later version has taken does not cost what is stored', async () => {
+  host.misbehave(() => undefined);
+  await withModel({}, async (page) => {
+    await load(page);
+    const other = await page.context().newPage();
+    await other.goto(new URL('models.json', page.url()).href);
+    await other.evaluate(() => new Promise((resolve, reject) => {
+      const request = indexedDB.open('cache-steering', 99);
+      request.onsuccess = () => resolve(request.result.close());
+      request.onerror = () => reject(request.error);
+    }));
+    await page.locator('#models summary').click();
+    await page.waitForTimeout(300);
+    const files = await page.evaluate(async () => {
+      const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle('models');
+      // @ts-ignore the types of Node lack it
+      return (await Array.fromAsync(folder.keys())).length;
+    });
+    assert.equal(files, 1);
+  });
+});
+
 test('a model that is split over several files is one model', async () => {
   host.misbehave(() => undefined);
   await withModel({}, async (page) => {

@@ -69,6 +69,34 @@ test('loading can be cancelled', async () => {
   });
 });
 
+test('a list of models that a host has got wrong is said, with what is wrong', async () => {
+  /** @type {[string, RegExp][]} */
+  const lists = [
+    ['{', /The page is not complete[^]*the file models\.json cannot be read/i],
+    ['[]', /no list named “models”/],
+    ['{ "models": [] }', /offers no model/],
+    ['{ "models": [{ "label": "Mine" }] }', /the model “Mine” has no “files”/],
+    ['{ "models": [{ "label": "Mine", "files": [{ "urls": [] }] }] }', /a file of the model “Mine” has no “urls”/],
+    ['{ "models": [{ "label": "Mine", "files": [{ "urls": ["m.gguf"], "sha256": "..." }] }] }', /not 64 hexadecimal digits/],
+  ];
+  const session = await launch();
+  try {
+    let body = '';
+    await session.page.route('**/models.json', (route) => route.fulfill({ body }));
+    for (const [text, said] of lists) {
+      body = text;
+      await session.page.goto(session.url);
+      assert.match(await notice(session.page), said);
+    }
+    // One wrong entry does not take the others with it, and what is missing is made up for.
+    body = '{ "models": [{}, { "files": [{ "urls": ["some/model.gguf"] }] }] }';
+    await session.page.goto(session.url);
+    await session.page.locator('#model-headline', { hasText: 'model.gguf' }).waitFor();
+  } finally {
+    await session.close();
+  }
+});
+
 test('an engine that cannot be fetched is said', async () => {
   await visit('', (page) => page.route('**/*.wasm', (route) => route.abort()), async (page) => {
     await page.locator('#model-button').click();

@@ -128,12 +128,40 @@ test('a file is taken where it is dropped, and is said to be no model if it is n
   }, '?backend=cpu');
 });
 
+test('files that are not of one model are models by themselves', async () => {
+  await withPage(nothing, async (page) => {
+    await page.locator('#models summary').click();
+    await page.locator('#models-file').setInputFiles([1, 2].map((n) => path.join(testModels, `tiny-${n}.gguf`)));
+    assert.deepEqual((await page.locator('.model-choice strong').allTextContents()).slice(-2), ['tiny-1', 'tiny-2']);
+  });
+});
+
+test('the list is gone through with the keyboard', async () => {
+  await withPage(nothing, async (page) => {
+    await page.locator('#models summary').click();
+    await page.locator('#models-list input:checked').focus();
+    for (const label of ['SmolLM2 360M Instruct', 'SmolLM2 360M Instruct, smaller download']) {
+      await page.keyboard.press('ArrowDown');
+      assert.equal(await headline(page), label);
+    }
+  });
+});
+
+test('a double click loads the model once, and does not cancel it', async () => {
+  await withPage(nothing, async (page) => {
+    await page.locator('#model-button').dblclick();
+    await modelReady(page);
+  }, '?backend=cpu');
+});
+
 test('an address that the site may not read is refused with the hosts that it may', async () => {
   await withPage(nothing, async (page) => {
     await page.locator('#models summary').click();
     for (const [address, said] of /** @type {const} */ ([
       ['https://example.org/model.gguf', /from itself and from huggingface\.co/],
       ['https://huggingface.co/some/model', /no address of a GGUF file/],
+      ['https://huggingface.co/%E0%A4%A.gguf/', /no address of a GGUF file/],
+      ['https://huggingface.co/m-00001-of-99999.gguf', /no address of a GGUF file/],
     ])) {
       await page.locator('#models-address').fill(address);
       await page.locator('#models-address-form button').click();

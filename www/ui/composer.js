@@ -55,6 +55,10 @@ export function createComposer({ onAsk, onStop }) {
   }
 
   return {
+    get isBusy() {
+      return state !== 'asking';
+    },
+
     /** @param {ComposerState} next */
     set state(next) {
       state = next;

@@ -26,6 +26,8 @@ export function createModelBar({ onLoad, onCancel }) {
   let announced = 0;
   /** Where the bytes come from. */
   let source = '';
+  /** The model's size, as far as its host says it. @type {number | undefined} */
+  let likely;
   let isKept = true;
 
   /** @param {'idle' | 'loading' | 'ready'} state @param {string} head @param {string} text */
@@ -38,7 +40,8 @@ export function createModelBar({ onLoad, onCancel }) {
   /** @param {string} label @param {() => void} act */
   function offer(label, act) {
     button.textContent = label;
-    button.onclick = act;
+    // The second click of two was meant for what stood here before.
+    button.onclick = ({ detail: clicks }) => clicks <= 1 && act();
     button.hidden = false;
   }
 
@@ -58,6 +61,7 @@ export function createModelBar({ onLoad, onCancel }) {
       samples = [];
       shownAt = announced = 0;
       source = '';
+      likely = undefined;
       isKept = true;
       bar.value = 0;
       show('loading', texts.model.loading(model), texts.model.connecting);
@@ -69,9 +73,11 @@ export function createModelBar({ onLoad, onCancel }) {
     source(event) {
       if (event.source === 'unstored') {
         isKept = false;
+        offer(texts.model.cancel, onCancel);
         return;
       }
       source = texts.model.source(event);
+      if (event.source === 'network') likely = event.total;
       // What came from somewhere else says nothing of this speed.
       samples = [];
       shownAt = 0;
@@ -81,7 +87,7 @@ export function createModelBar({ onLoad, onCancel }) {
     },
 
     /** @param {ModelEntry} model @param {LoadProgress} progress */
-    progress(model, { done, total = model.bytes }) {
+    progress(model, { done, total = model.bytes ?? (model.files.length === 1 ? likely : undefined) }) {
       const at = performance.now();
       samples = samples.filter((sample) => at - sample.at < SPEED_WINDOW_MS);
       samples.push({ at, done });

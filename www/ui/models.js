@@ -55,8 +55,11 @@ export function createModels({ onChoose, onFiles, onAddress, onBackend, onForget
       backend.value = choice;
     },
 
-    close() {
-      root.open = false;
+    /** Shows the panel, with something to say. @param {string} text */
+    open(text) {
+      root.open = true;
+      status.textContent = text;
+      root.scrollIntoView({ block: 'nearest' });
     },
 
     /**
@@ -67,6 +70,7 @@ export function createModels({ onChoose, onFiles, onAddress, onBackend, onForget
      */
     show(models, chosen, notes, why) {
       reason.textContent = why;
+      const focused = list.contains(document.activeElement);
       list.replaceChildren(...models.map((model) => {
         const input = create('input', { type: 'radio', name: 'model', value: model.id, checked: model === chosen });
         input.addEventListener('change', () => onChoose(model));
@@ -80,17 +84,22 @@ export function createModels({ onChoose, onFiles, onAddress, onBackend, onForget
         forget.addEventListener('click', () => onForget(model));
         return create('div', {}, choice, forget);
       }));
+      // Who goes through the list with the keyboard is to stay in it.
+      const checked = list.querySelector(':checked');
+      if (focused && checked instanceof HTMLElement) checked.focus();
     },
 
     /** @param {(StoredFile & { size: number })[]} files @param {string} hint */
     showStored(files, hint) {
       storedHint.textContent = hint;
+      const focused = stored.contains(document.activeElement);
       stored.replaceChildren(...files.map((kept) => {
         const button = create('button', { type: 'button', className: 'button quiet', textContent: texts.models.delete });
         button.setAttribute('aria-label', texts.models.deleteLabel(kept.label));
         button.addEventListener('click', () => onDelete(kept));
         return create('li', {}, create('span', { textContent: texts.models.stored(kept) }), button);
       }));
+      if (focused) (stored.querySelector('button') ?? file).focus();
     },
   };
 }

@@ -4,7 +4,7 @@ use super::{kernels, progress};
 use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::CpuPrecision;
 use cache_steering::engine::EngineOptions;
-use cache_steering::model::load::{FileSource, read_header};
+use cache_steering::model::load::{FileSource, check_first, read_header};
 use cache_steering::model::{ChatTemplate, LoadProgress, ModelConfig, Tokenizer};
 use cache_steering::{Engine, Result};
 use clap::ValueEnum;
@@ -112,6 +112,7 @@ pub struct TextParts {
 /// weights are loaded afterwards, and it tells how long the KV cache has to be.
 pub async fn text(path: &Path) -> Result<TextParts> {
     let header = read_header(&mut FileSource::open(path)?).await?;
+    check_first(&header)?;
     Ok(TextParts {
         config: ModelConfig::from_metadata(&header.metadata)?,
         tokenizer: Tokenizer::from_metadata(&header.metadata)?,
