@@ -8,6 +8,7 @@ import { createModelChoice } from './model-choice.js';
 import { readList } from './models.js';
 import { createRecordings } from './recordings.js';
 import { Session } from './session.js';
+import { asMarkdown, linkTo, sharedByAddress } from './share.js';
 import { missing } from './support.js';
 import { asSentence, texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
@@ -20,6 +21,7 @@ import { createModelBar } from './ui/model-bar.js';
 import { createNotice } from './ui/notice.js';
 import { createPane } from './ui/pane.js';
 import { createPresets } from './ui/presets.js';
+import { createShare } from './ui/share.js';
 import { createWorkshop } from './workshop.js';
 
 /**
@@ -64,12 +66,36 @@ async function start(list, presetsOf, recorded) {
   });
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
+  /** What the answers are to. @type {{ question: string, preset: Preset, strength: number }} */
+  let shown = { question: '', preset: presetChoice.chosen, strength: 0 };
+  const share = createShare({
+    link,
+    text: () => asMarkdown({ ...shown, model: session.model, plain: plain.text, steered: steered.text, link: link() }),
+  });
   const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
   createEvaluation(session, presetChoice, complainOfWork);
   showIdle();
   composer.state = 'asking';
+  openShared();
   void models.refresh();
+
+  function link() {
+    const { question, preset: { id, own }, strength } = shown;
+    return linkTo({ question, ...(own ? {} : { preset: id, strength }), settings: advanced.settings });
+  }
+
+  /** Shows what a link brings; nothing is loaded before the visitor says so. */
+  function openShared() {
+    const shared = sharedByAddress();
+    if (!shared) return;
+    const preset = presetChoice.all.find(({ id }) => id === shared.preset);
+    if (preset) presetChoice.choose(preset);
+    if (shared.strength !== undefined && Number.isFinite(shared.strength)) presetChoice.strength = shared.strength;
+    advanced.settings = shared.settings;
+    composer.question = shared.question;
+    notice.show(texts.share.openedTitle, texts.share.opened(presetChoice.chosen.label, presetChoice.strength, models.chosen.label));
+  }
 
   function showIdle() {
     if (!session.client) bar.idle(models.chosen, models.stored, models.why);
@@ -176,6 +202,8 @@ async function start(list, presetsOf, recorded) {
     stopping = false;
     composer.state = 'busy';
     inside.offer(false);
+    share.offer(false);
+    shown = { question, preset, strength };
     for (const pane of panes) pane.start();
     showChoice(preset, strength);
     reveal('comparison');
@@ -237,6 +265,7 @@ async function start(list, presetsOf, recorded) {
       if (stopping) client.stop();
       const result = await answers;
       result.lanes.forEach((lane, i) => panes[i].settle(lane));
+      share.offer(true);
       inside.offer(strength !== 0 && result.lanes[1].tokens.length > 1);
       const [one, other] = result.lanes;
       const stopped = result.lanes.some((lane) => lane.stopReason === 'cancelled');

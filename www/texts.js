@@ -185,6 +185,15 @@ export const texts = {
     stoppedEarly: 'Stopped before the first word.',
   },
 
+  share: {
+    linkCopied: 'The link is on the clipboard. It brings the question and the settings, not the answers.',
+    textCopied: 'Both answers are on the clipboard, as Markdown.',
+    openedTitle: 'A question was shared with you',
+    /** @param {string} label @param {number} strength @param {string} model */
+    opened: (label, strength, model) =>
+      `It stands below, with the settings that it was asked with: ${label} × ${format.strength(strength)}. Nothing has been loaded yet: press Ask, and ${model} answers it on your device, plain and steered.`,
+  },
+
   inside: {
     look: 'Look inside',
     /** @param {number} position @param {number} layers @param {number} heads @param {number} largest */

@@ -29,7 +29,25 @@ export function createAdvanced() {
   // A browser cannot point at a wrong value inside of a closed box.
   details.addEventListener('invalid', () => { details.open = true; }, true);
 
+  const fields = [maxTokens, temperature, seed, repetitionPenalty, keyShare, firstLayer];
+
   return {
+    /** All settings, by the ids of their fields. @returns {Record<string, string>} */
+    get settings() {
+      const values = fields.map(({ id, value }) => [id, value]);
+      return Object.fromEntries([...values, [stopRepeating.id, stopRepeating.checked ? '1' : '0']]);
+    },
+
+    /** Takes settings over, as far as they make sense. @param {Record<string, string>} settings */
+    set settings(settings) {
+      for (const field of fields) {
+        const before = field.value;
+        if (settings[field.id] !== undefined) field.value = settings[field.id];
+        if (!field.checkValidity()) field.value = before;
+      }
+      if (settings[stopRepeating.id] !== undefined) stopRepeating.checked = settings[stopRepeating.id] === '1';
+    },
+
     /** Takes over what a preset recommends. @param {Preset} preset */
     usePreset({ recommended, repetitionPenalty: penalty }) {
       repetitionPenalty.valueAsNumber = penalty;

@@ -55,6 +55,11 @@ export function createComposer({ onAsk, onStop }) {
   }
 
   return {
+    /** @param {string} text */
+    set question(text) {
+      question.value = text;
+    },
+
     get isBusy() {
       return state !== 'asking';
     },

@@ -94,6 +94,10 @@ export function createPane(id) {
       if (tokens > 1) showStats(((tokens - 1) * 1000) / (now - first));
     },
 
+    get text() {
+      return words.data;
+    },
+
     /** The lane has its answer, while the other may still go on. */
     finish() {
       answer.classList.remove('streaming');

@@ -116,5 +116,10 @@ export function createPresets(first, onChoose, onChange) {
     get strength() {
       return slider.valueAsNumber;
     },
+    /** As far as the slider goes. */
+    set strength(value) {
+      slider.valueAsNumber = value;
+      showStrength();
+    },
   };
 }
