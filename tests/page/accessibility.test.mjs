@@ -1,0 +1,50 @@
+/** axe finds nothing to complain of, in each view of the page and in both themes. */
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+import { ask, modelReady, open, setLongestAnswer, settled } from './steps.mjs';
+
+/** @import { Page } from 'playwright-core' */
+
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** @param {Page} page @param {string} view */
+async function check(page, view) {
+  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    await page.evaluate(axe);
+    /** @type {{ id: string, help: string, nodes: { html: string, failureSummary: string }[] }[]} */
+    const violations = await page.evaluate(async () => (await /** @type {any} */ (window).axe.run()).violations);
+    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`);
+    assert.deepEqual(found, [], `${view}, ${colorScheme}`);
+  }
+}
+
+test('no view has a fault that axe finds', async () => {
+  const { page, close } = await open('?backend=cpu');
+  try {
+    await check(page, 'at the start');
+    await page.locator('#models summary').click();
+    await page.locator('#advanced summary').click();
+    await page.locator('#recording summary').click();
+    await check(page, 'with everything open');
+    await page.locator('#advanced summary').click();
+    await setLongestAnswer(page, 12);
+    await ask(page, 'Why is the sky blue?');
+    await modelReady(page);
+    await settled(page);
+    await page.locator('#inside-button').click();
+    await page.locator('#inside-result:not([hidden])').waitFor();
+    await check(page, 'with answers, looked into');
+    await page.setViewportSize({ width: 360, height: 740 });
+    await check(page, 'on a phone');
+    await page.goto(`${page.url()}#q=Hm`);
+    await page.reload();
+    await page.locator('#notice:not([hidden])').waitFor();
+    await check(page, 'with a notice');
+  } finally {
+    await close();
+  }
+});
