@@ -162,6 +162,12 @@ test('a file that changes while it is fetched is fetched anew, where no digest i
   assert.deepEqual(asked(), ['all', 'bytes=100000-', 'all']);
 });
 
+test('a server that has no more bytes is asked for all of them again', async () => {
+  host.misbehave((_, n) => [{ cutAfter: 50_000 }, { status: 416 }][n - 1]);
+  await withModel({}, load);
+  assert.deepEqual(asked(), ['all', 'bytes=50000-', 'all']);
+});
+
 test('a closed tab leaves what came, and the next visit goes on from there', async () => {
   host.misbehave(() => ({ pauseMs: 30 }));
   await withModel({}, async (page) => {
