@@ -105,7 +105,10 @@ export function recommend(models, device, backend) {
   const smallest = least(fitting, needs) ?? least(listed, needs) ?? models[0];
   const { reasons } = texts.models;
   if (fitting.length === 0) return { model: smallest, reason: reasons.nothingFits };
-  if (!usesGpu(device, backend)) return { model: smallest, reason: reasons.onCpu };
+  if (!usesGpu(device, backend)) {
+    const reason = !device.gpu ? reasons.noGpu : backend === 'cpu' ? reasons.onCpu : reasons.softwareGpu;
+    return { model: smallest, reason };
+  }
   if (device.savesData) return { model: least(fitting, (model) => model.bytes ?? Infinity) ?? smallest, reason: reasons.savesData };
   const quick = fitting.find((model) => isReadable(model, smallest, device));
   if (device.tokensPerSecond && quick !== fitting[0]) return { model: quick ?? smallest, reason: reasons.slow };

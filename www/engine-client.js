@@ -163,6 +163,11 @@ export class EngineClient {
     return this.#call({ type: 'benchmark', request }, onProgress);
   }
 
+  /** Whether a call has no answer yet. */
+  get isBusy() {
+    return this.#waiting.size > 0;
+  }
+
   /** Ends the work that runs; the promise of a generation resolves with what there is. */
   stop() {
     this.#post({ type: 'stop' });

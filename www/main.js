@@ -6,15 +6,18 @@ import { createEvaluation } from './evaluation.js';
 import { fetchJson } from './files.js';
 import { createModelChoice } from './model-choice.js';
 import { readList } from './models.js';
+import { createPlayground } from './playground.js';
 import { createRecordings } from './recordings.js';
 import { Session } from './session.js';
-import { asMarkdown, linkTo, sharedByAddress } from './share.js';
+import { forgetSettings, keepSettings, keptSettings } from './settings.js';
+import { asJson, asMarkdown, linkTo, sharedByAddress } from './share.js';
 import { missing } from './support.js';
 import { asSentence, texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
 import { createBenchmark } from './ui/benchmark.js';
 import { createComposer } from './ui/composer.js';
-import { announce, reveal } from './ui/dom.js';
+import { announce, element, reveal } from './ui/dom.js';
+import { createHow } from './ui/how.js';
 import { createInside } from './ui/inside.js';
 import { createMemory } from './ui/memory.js';
 import { createModelBar } from './ui/model-bar.js';
@@ -25,8 +28,11 @@ import { createShare } from './ui/share.js';
 import { createWorkshop } from './workshop.js';
 
 /**
- * @import { BackendChoice, GenerateEvent, GenerateRequest, Style } from './pkg/cache_steering.js'
+ * @import { BackendChoice, Style } from './pkg/cache_steering.js'
+ * @import { Run } from './playground.js'
  * @import { ModelEntry, ModelList, Preset, Recording } from './protocol.js'
+ * @import { Settings } from './settings.js'
+ * @import { Transcript } from './share.js'
  */
 
 /** `?backend=cpu`, `?backend=gpu` and `?model=ID` decide for people who test. */
@@ -49,16 +55,20 @@ async function start(list, presetsOf, recorded) {
   const notice = createNotice();
   const advanced = createAdvanced();
   const memory = createMemory();
-  const plain = createPane('plain');
-  const steered = createPane('steered');
-  const panes = [plain, steered];
+  const how = createHow();
+  const panes = ['plain', 'steered'].map((id) => createPane(element(id, HTMLElement)));
+  const [plain, steered] = panes;
   const bar = createModelBar({ onLoad: () => void load(), onCancel: cancelLoad });
-  const composer = createComposer({ onAsk: ask, onStop: stop });
+  const composer = createComposer({ onAsk: ask, onStop: stop, onView: () => restart(), onStartOver: startOver });
   const inside = createInside(() => void look());
 
   /** Asked before the model was ready. @type {string | undefined} */
   let waiting;
-  let stopping = false;
+  /** What is shown is wanted otherwise; nothing is at first. */
+  let restart = () => {};
+  let looking = false;
+  /** What is shown, once it is complete. @type {Run | undefined} */
+  let shown;
 
   createBenchmark(() => session.backend, (speed) => {
     rememberSpeed(speed);
@@ -66,35 +76,72 @@ async function start(list, presetsOf, recorded) {
   });
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
-  /** What the answers are to. @type {{ question: string, preset: Preset, strength: number }} */
-  let shown = { question: '', preset: presetChoice.chosen, strength: 0 };
-  const share = createShare({
-    link,
-    text: () => asMarkdown({ ...shown, model: session.model, plain: plain.text, steered: steered.text, link: link() }),
-  });
   const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
+  const playground = createPlayground({ session, presetChoice, advanced, composer, memory, inside, panes, complain, onResult: showResult });
+  restart = playground.restart;
+  const share = createShare({ link, text: () => written(asMarkdown), json: () => written(asJson) });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
   createEvaluation(session, presetChoice, complainOfWork);
   showIdle();
   composer.state = 'asking';
-  openShared();
+  if (!openShared()) takeOver(keptSettings());
+  element('composer', HTMLFormElement).addEventListener('change', keepChoices);
   void models.refresh();
+  for (const event of ['online', 'offline']) addEventListener(event, showIdle);
+
+  /** @param {Run | undefined} run */
+  function showResult(run) {
+    shown = run;
+    share.offer(run !== undefined);
+    if (run?.latest && session.info) how.show(session.info, run);
+  }
 
   function link() {
-    const { question, preset: { id, own }, strength } = shown;
-    return linkTo({ question, ...(own ? {} : { preset: id, strength }), settings: advanced.settings });
+    const { chosen: { id, own }, strength } = presetChoice;
+    return linkTo({ question: shown?.question ?? '', ...(own ? {} : { preset: id, strength }), view: composer.view, settings: advanced.settings });
+  }
+
+  /** @param {(transcript: Transcript) => string} write */
+  function written(write) {
+    if (!shown) return '';
+    return write({ earlier: playground.earlier, run: shown, model: session.model, info: session.info, settings: advanced.settings, link: link() });
+  }
+
+  /** Takes choices over, as far as they make sense here. @param {Settings} settings */
+  function takeOver({ preset: id, strength, view, fields }) {
+    const preset = presetChoice.all.find((one) => one.id === id);
+    if (preset) presetChoice.choose(preset);
+    if (strength !== undefined && Number.isFinite(strength)) presetChoice.strength = strength;
+    if (view) composer.view = view;
+    if (fields) advanced.settings = fields;
+  }
+
+  function keepChoices() {
+    keepSettings({ preset: presetChoice.chosen.id, strength: presetChoice.strength, view: composer.view, fields: advanced.settings });
   }
 
   /** Shows what a link brings; nothing is loaded before the visitor says so. */
   function openShared() {
     const shared = sharedByAddress();
-    if (!shared) return;
-    const preset = presetChoice.all.find(({ id }) => id === shared.preset);
-    if (preset) presetChoice.choose(preset);
-    if (shared.strength !== undefined && Number.isFinite(shared.strength)) presetChoice.strength = shared.strength;
-    advanced.settings = shared.settings;
+    if (!shared) return false;
+    takeOver({ ...shared, fields: shared.settings });
     composer.question = shared.question;
     notice.show(texts.share.openedTitle, texts.share.opened(presetChoice.chosen.label, presetChoice.strength, models.chosen.label));
+    return true;
+  }
+
+  function startOver() {
+    stop();
+    forgetSettings();
+    history.replaceState(null, '', location.href.split('#')[0]);
+    notice.hide();
+    recordings.end();
+    playground.forget();
+    advanced.settings = {};
+    composer.view = 'two';
+    composer.edit('');
+    presetChoice.choose(presetChoice.all[0]);
+    announce(texts.status.startedOver);
   }
 
   function showIdle() {
@@ -115,39 +162,35 @@ async function start(list, presetsOf, recorded) {
   /** @param {Preset} preset @param {number} strength */
   function showChoice(preset, strength) {
     steered.note = texts.pane.steeredNote(preset, strength);
+    restart();
   }
 
-  /** @param {string} question */
-  function ask(question) {
+  /** @param {string} question @param {boolean} isFollowUp */
+  function ask(question, isFollowUp) {
+    if (looking) return;
     notice.hide();
     recordings.end();
     if (session.info) {
-      void run(question);
+      void playground.ask(question, isFollowUp);
       return;
     }
     waiting = question;
     composer.state = 'busy';
+    playground.forget();
     for (const pane of panes) pane.hold(texts.pane.waitsForModel);
     if (!session.client) void load();
     reveal('model');
   }
 
   function stop() {
-    if (session.info) {
-      stopping = true;
-      composer.state = 'stopping';
-      session.client?.stop();
-    } else {
-      forgetQuestion();
-    }
+    if (waiting !== undefined) forgetQuestion();
+    else if (composer.isBusy) playground.stop();
   }
 
   function forgetQuestion() {
     waiting = undefined;
     composer.state = 'asking';
-    if (!recordings.isOver) return;
-    memory.empty();
-    for (const pane of panes) pane.clear();
+    if (recordings.isOver) playground.forget();
   }
 
   function dropEngine() {
@@ -181,7 +224,7 @@ async function start(list, presetsOf, recorded) {
     }
     const question = waiting;
     waiting = undefined;
-    if (question) await run(question);
+    if (question) await playground.ask(question, false);
   }
 
   /** @param {unknown} error */
@@ -190,96 +233,13 @@ async function start(list, presetsOf, recorded) {
     dropEngine();
     forgetQuestion();
     void models.refresh();
-    complain(error, () => (question ? ask(question) : void load()));
-  }
-
-  /** @param {string} question */
-  async function run(question) {
-    const { chosen: preset, strength } = presetChoice;
-    const { client, info } = session;
-    if (!client || !info) return;
-    const { layers } = info.model;
-    stopping = false;
-    composer.state = 'busy';
-    inside.offer(false);
-    share.offer(false);
-    shown = { question, preset, strength };
-    for (const pane of panes) pane.start();
-    showChoice(preset, strength);
-    reveal('comparison');
-    announce(texts.status.answering);
-
-    let promptTokens = 0;
-    let written = false;
-    /** @param {GenerateEvent} event */
-    function show(event) {
-      if (event.type === 'prompt') {
-        promptTokens = event.tokens;
-        memory.reading(promptTokens);
-      } else if (event.type === 'token') {
-        if (!written) showWrite();
-        panes[event.lane].append(event.text);
-      } else if (event.type === 'finished') {
-        panes[event.lane].finish();
-      }
-    }
-    function showWrite() {
-      written = true;
-      if (strength === 0) memory.plain(promptTokens);
-      else memory.steered({ tokens: promptTokens, label: preset.label, strength, layers: 1 + (preset.recommended.lastLayer ?? layers - 1) - advanced.firstLayer });
-    }
-
-    /** @type {GenerateRequest} */
-    let request;
-    try {
-      // Off, nothing is added: no vector has to be made for it.
-      const { offset } = strength === 0 && preset.style ? preset.style : await session.vector(preset, ({ done, total }) =>
-        steered.hold(texts.making.progress(preset.label, done, total)));
-      steered.start();
-      request = {
-        messages: [{ role: 'user', content: question }],
-        // The same offset in both, so that the vector is what makes the difference. What keeps a
-        // steered answer from going round in circles would keep a plain one from its usual words.
-        lanes: [
-          { offset },
-          {
-            offset,
-            repetitionPenalty: strength === 0 ? 1 : advanced.repetitionPenalty,
-            steering: strength === 0 ? [] : [{
-              vector: preset.id,
-              strength: {
-                ...preset.recommended,
-                values: strength,
-                keys: strength * advanced.keyShare,
-                firstLayer: advanced.firstLayer,
-              },
-            }],
-          },
-        ],
-        sampling: advanced.sampling,
-        maxTokens: advanced.maxTokens,
-        stopRepeating: advanced.stopRepeating,
-      };
-      const answers = client.generate(request, show);
-      // A stop that came while the vector was fetched found nothing to stop.
-      if (stopping) client.stop();
-      const result = await answers;
-      result.lanes.forEach((lane, i) => panes[i].settle(lane));
-      share.offer(true);
-      inside.offer(strength !== 0 && result.lanes[1].tokens.length > 1);
-      const [one, other] = result.lanes;
-      const stopped = result.lanes.some((lane) => lane.stopReason === 'cancelled');
-      announce(texts.status.done(one.tokens.length, other.tokens.length, stopped));
-    } catch (error) {
-      for (const pane of panes) pane.finish();
-      complain(error, () => ask(question));
-    }
-    composer.state = 'asking';
+    complain(error, () => (question ? ask(question, false) : void load()));
   }
 
   async function look() {
     const { client } = session;
     if (!client) return;
+    looking = true;
     composer.state = 'busy';
     inside.progress(0);
     try {
@@ -288,6 +248,7 @@ async function start(list, presetsOf, recorded) {
       inside.show();
       complainOfWork(error, () => void look());
     }
+    looking = false;
     composer.state = 'asking';
   }
 

@@ -8,7 +8,7 @@
  * @import {
  *   BackendChoice, BenchmarkProgress, BenchmarkRequest, BenchmarkResult, CalibrateProgress, Calibration, EngineInfo,
  *   EvaluateProgress, EvaluateRequest, EvaluateResult, ExtractProgress, ExtractRequest, GenerateEvent,
- *   GenerateRequest, GenerateResult, Inspection, LoadProgress, StopReason, StrengthValues, Style, VectorInfo,
+ *   GenerateRequest, GenerateResult, Inspection, LoadProgress, SlotWrite, StopReason, StrengthValues, Style, VectorInfo,
  * } from './pkg/cache_steering.js'
  */
 
@@ -123,7 +123,8 @@
  * @property {string} command that gives it
  * @property {number} promptTokens with the offset
  * @property {number} strength
- * @property {number} layers that were steered
+ * @property {number} layers of the model
+ * @property {SlotWrite & { firstLayer: number }} write what was added, in parts of what was there
  * @property {string[]} pieces the text that each token adds
  * @property {StopReason} stopReason
  */

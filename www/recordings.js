@@ -6,7 +6,7 @@ import { createPlayer } from './ui/recording.js';
 /**
  * @import { Preset, Recording } from './protocol.js'
  * @import { createMemory } from './ui/memory.js'
- * @import { createPane } from './ui/pane.js'
+ * @import { Pane } from './ui/pane.js'
  */
 
 /** A little faster than one reads. */
@@ -15,7 +15,7 @@ const TOKEN_MS = 60;
 /**
  * @param {Recording[]} recordings
  * @param {Preset[]} presets those that were recorded, at least
- * @param {{ plain: ReturnType<typeof createPane>, steered: ReturnType<typeof createPane>, memory: ReturnType<typeof createMemory> }} stage
+ * @param {{ plain: Pane, steered: Pane, memory: ReturnType<typeof createMemory> }} stage
  */
 export function createRecordings(recordings, presets, { plain, steered, memory }) {
   /** @type {ReturnType<typeof setInterval> | undefined} */
@@ -30,10 +30,11 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
     clearInterval(timer);
     const recording = recordings[index];
     const { label = '' } = presets.find(({ id }) => id === recording.preset) ?? {};
-    const { promptTokens: tokens, strength, layers, command } = recording.steered;
+    const { promptTokens: tokens, strength, layers, command, write } = recording.steered;
     player.show(index, texts.recording.caption(recording.question, label, strength), [recording.plain.command, command]);
     memory.reading(tokens);
-    memory.steered({ tokens, label, strength, layers });
+    memory.steered({ tokens, label, strength, layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
+    memory.measured(write);
     const lanes = [{ pane: plain, ...recording.plain }, { pane: steered, ...recording.steered }];
     const last = Math.max(...lanes.map(({ pieces }) => pieces.length));
     for (const { pane } of lanes) pane.start();
@@ -41,6 +42,7 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
     function step() {
       for (const { pane, pieces } of lanes) if (at < pieces.length) pane.write(pieces[at]);
       at += 1;
+      memory.grow(lanes.map(({ pieces }) => Math.min(at, pieces.length)));
       if (at < last) return;
       clearInterval(timer);
       for (const { pane, pieces, stopReason } of lanes) pane.recorded(pieces.length, stopReason);

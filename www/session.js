@@ -10,7 +10,7 @@ import { texts } from './texts.js';
 import { forgetVector, keepVector, keptVectors } from './vector-store.js';
 
 /**
- * @import { BackendChoice, ContrastItem, EngineInfo, ExtractProgress, LoadProgress, Style, VectorInfo } from './pkg/cache_steering.js'
+ * @import { BackendChoice, ContrastItem, EngineInfo, ExtractProgress, ExtractRequest, LoadProgress, Style, VectorInfo } from './pkg/cache_steering.js'
  * @import { ModelEntry, Preset, SourceEvent } from './protocol.js'
  * @import { KeptVector } from './vector-store.js'
  */
@@ -85,7 +85,7 @@ export class Session {
     if (!loaded && file) loaded = await client.loadVector(id, address(`${this.model.vectors}${file}`));
     else if (!loaded && kept && isSame(kept.preset.style, style)) loaded = await client.addVector(id, kept.file);
     else if (!loaded && style) {
-      loaded = await this.make(style, await contrastiveSet(), CONTRASTIVE_SET, onMaking);
+      loaded = await this.make({ style, items: await contrastiveSet(), set: CONTRASTIVE_SET }, onMaking);
       await this.keep(preset);
     }
     if (!loaded) throw cancelled();
@@ -95,17 +95,15 @@ export class Session {
 
   /**
    * Makes the vector of a style.
-   * @param {Style} style
-   * @param {ContrastItem[]} items
-   * @param {string} set the name of the items
+   * @param {ExtractRequest} request
    * @param {(progress: ExtractProgress) => void} onProgress
    */
-  async make(style, items, set, onProgress) {
-    const made = await this.#client().extract({ style, items, set }, onProgress).catch((error) => {
+  async make(request, onProgress) {
+    const made = await this.#client().extract(request, onProgress).catch((error) => {
       // The prompt that is too long is none of the visitor's.
       throw error.name === 'ContextFull' ? new EngineError({ name: error.name, message: texts.making.tooShort }) : error;
     });
-    this.#loaded.set(style.id, made);
+    this.#loaded.set(request.style.id, made);
     return made;
   }
 

@@ -3,13 +3,19 @@
  * Links carry no answers, and nothing is sent anywhere: what follows the # stays in the browser.
  */
 
-/** @import { ModelEntry, Preset } from './protocol.js' */
+/**
+ * @import { Turn } from './conversation.js'
+ * @import { EngineInfo } from './pkg/cache_steering.js'
+ * @import { Run } from './playground.js'
+ * @import { ModelEntry } from './protocol.js'
+ */
 
 /**
  * @typedef {object} Shared
  * @property {string} question
  * @property {string} [preset] the id of one of the site's
  * @property {number} [strength]
+ * @property {string} [view]
  * @property {Record<string, string>} settings by the ids of their fields
  */
 
@@ -17,11 +23,12 @@
 const LONGEST_QUESTION = 4000;
 
 /** @param {Shared} shared @returns {string} the address */
-export function linkTo({ question, preset, strength, settings }) {
+export function linkTo({ question, preset, strength, view, settings }) {
   const url = new URL(location.href.split('#')[0]);
   const values = new URLSearchParams({ q: question, ...settings });
   if (preset !== undefined) values.set('style', preset);
   if (strength !== undefined) values.set('strength', String(strength));
+  if (view !== undefined && view !== 'two') values.set('view', view);
   url.hash = values.toString();
   return url.href;
 }
@@ -29,18 +36,44 @@ export function linkTo({ question, preset, strength, settings }) {
 /** What the page's own address brings, if anything. @returns {Shared | undefined} */
 export function sharedByAddress() {
   const values = new URLSearchParams(location.hash.slice(1));
-  const { q: question, style: preset, strength, ...settings } = Object.fromEntries(values);
+  const { q: question, style: preset, strength, view, ...settings } = Object.fromEntries(values);
   if (!question) return undefined;
-  return { question: question.slice(0, LONGEST_QUESTION), preset, strength: strength === undefined ? undefined : Number(strength), settings };
+  return { question: question.slice(0, LONGEST_QUESTION), preset, strength: strength === undefined ? undefined : Number(strength), view, settings };
 }
 
 /**
- * Both answers as Markdown.
- * @param {{ question: string, model: ModelEntry, preset: Preset, strength: number, plain: string, steered: string, link: string }} comparison
+ * A conversation that can be shown to others.
+ * @typedef {object} Transcript
+ * @property {Turn[]} earlier
+ * @property {Run} run
+ * @property {ModelEntry} model
+ * @property {EngineInfo} [info]
+ * @property {Record<string, string>} settings that are not as usual
+ * @property {string} link
  */
-export const asMarkdown = ({ question, model, preset, strength, plain, steered, link }) => [
-  `**${question}**`,
-  `### Plain\n\n${plain}`,
-  `### Steered: ${preset.label} × ${strength}\n\n${steered}`,
+
+/** @param {Run['lanes'][number]} lane */
+const headline = ({ title, preset, strength }) => (strength === 0 ? title : `${title}: ${preset.label} × ${strength}`);
+
+/** The conversation as Markdown. @param {Transcript} transcript */
+export const asMarkdown = ({ earlier, run, model, link }) => [
+  ...earlier.map(({ question, plain, steered, style, strength }) =>
+    `**${question}**\n\n### Plain\n\n${plain}\n\n### Steered: ${style} × ${strength}\n\n${steered}`),
+  `**${run.question}**`,
+  ...run.lanes.map((lane, i) => `### ${headline(lane)}\n\n${run.results[i]?.text.trim() ?? ''}`),
   `${model.label}, in the browser, with one write to its KV cache. [The same question and settings](${link})`,
 ].join('\n\n');
+
+/** The same with all figures, for programs. @param {Transcript} transcript */
+export const asJson = ({ earlier, run, info, settings, link }) => JSON.stringify({
+  model: info?.model,
+  backend: info?.backend,
+  device: info?.device,
+  settings,
+  earlier,
+  question: run.question,
+  answers: run.lanes.map(({ preset, strength }, i) => ({ style: strength === 0 ? null : preset.id, strength, ...run.results[i] })),
+  timings: run.latest?.timings,
+  memory: run.latest?.memory,
+  link,
+}, null, 1);

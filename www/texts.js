@@ -1,7 +1,8 @@
 /**
  * Every sentence that changes while the page is used. What never changes stands in index.html.
  *
- * @import { BenchmarkReport, EngineInfo, StopReason } from './pkg/cache_steering.js'
+ * @import { BenchmarkReport, EngineInfo, GenerateResult, StopReason } from './pkg/cache_steering.js'
+ * @import { Run } from './playground.js'
  * @import { ModelEntry, Preset, SourceEvent } from './protocol.js'
  */
 
@@ -9,9 +10,11 @@ import * as format from './format.js';
 
 export const examples = [
   'Why is the sky blue?',
-  'Why does ice float on water?',
   'A baker makes 12 rolls an hour. How many in 5 hours?',
-  'Why do cats purr?',
+  'How do I keep bread fresh?',
+  'All metals conduct heat. Copper is a metal. What follows?',
+  'What is a rainbow?',
+  'Why does ice float on water?',
 ];
 
 /** @type {Record<StopReason, string>} */
@@ -27,6 +30,10 @@ const endings = {
 const continued = (reason) => reason.charAt(0).toLowerCase() + reason.slice(1);
 
 export const texts = {
+  composer: {
+    placeholder: 'Ask something a person would explain in a few steps',
+    followUp: 'Go on from both answers: each side remembers its own',
+  },
   ask: 'Ask',
   stop: 'Stop',
   stopping: 'Stopping',
@@ -39,17 +46,16 @@ export const texts = {
 
   model: {
     /** @param {ModelEntry} model @param {{ size: number, verified?: string } | undefined} stored @param {string} why */
-    idleDetail: (model, stored, why) => [
+    idleDetail: (model, stored, why) => (!navigator.onLine && !stored?.verified && !model.own ? texts.model.offline : [
       stored?.verified ? 'Stored on this device: no download.'
         : stored ? `${format.megabytes(stored.size)}${model.bytes ? ` of ${format.megabytes(model.bytes)}` : ''} MB are here already; the download goes on from there.`
         : model.own && model.bytes ? `${format.megabytes(model.bytes)} MB, read from your disk each time.`
-        : model.bytes ? `${format.megabytes(model.bytes)} MB, fetched when you ask a question or press the button.`
-        : 'Fetched when you ask a question or press the button.',
+        : `${model.bytes ? `${format.megabytes(model.bytes)} MB, fetched` : 'Fetched'} when you ask a question or press the button, kept in this browser, and run here: what you write goes nowhere.`,
       why,
-    ].filter(Boolean).join(' '),
+    ].filter(Boolean).join(' ')),
     /** @param {ModelEntry} model @param {{ size: number, verified?: string } | undefined} stored */
     load: (model, stored) =>
-      stored && !stored.verified ? 'Resume the download' : model.bytes ? `Load model (${format.roundMegabytes(model.bytes)} MB)` : 'Load model',
+      stored && !stored.verified ? 'Resume the download' : stored || !model.bytes ? 'Run it on your device' : `Run it on your device (${format.roundMegabytes(model.bytes)} MB)`,
     cancel: 'Cancel',
     pause: 'Pause',
     /** @param {ModelEntry} model */
@@ -81,7 +87,8 @@ export const texts = {
     /** @param {ModelEntry} model */
     ready: (model) => `${model.label}, ready`,
     /** @param {EngineInfo} info */
-    runsOn: (info) => `Runs on ${continued(info.reason)}`,
+    runsOn: (info) => `Runs on ${continued(info.reason)}${info.backend === 'gpu' && info.software ? ' It computes in software, which is slow: the CPU is quicker.' : ''}`,
+    offline: 'There is no network, and this model is not stored here yet: the recordings above still play, and the download begins once there is one.',
   },
 
   models: {
@@ -94,7 +101,9 @@ export const texts = {
     reasons: {
       /** @param {string} gpu */
       best: (gpu) => `Recommended for this device: the first one, on its GPU${gpu ? ` (${gpu})` : ''}.`,
-      onCpu: 'Recommended for this device: the smallest one. It runs on the CPU here, where only a small model keeps up with reading.',
+      onCpu: 'Recommended for this device: the smallest one. You chose the CPU, where only a small model keeps up with reading.',
+      noGpu: 'Recommended for this device: the smallest one. It runs on the CPU here, because this browser gives pages no graphics device (WebGPU). A newer browser may, or another one.',
+      softwareGpu: 'Recommended for this device: the smallest one. It runs on the CPU here, because this browser’s graphics device computes in software, which is slower. Turning on hardware acceleration in the browser’s settings may help.',
       memory: 'Recommended for this device: the largest one that its memory holds.',
       savesData: 'Recommended for this connection: the smallest download.',
       slow: 'Recommended after the benchmark: a smaller one, which this device runs at the speed of reading.',
@@ -146,7 +155,12 @@ export const texts = {
   },
 
   memory: {
-    empty: 'Here you will see the model’s memory of your prompt: one tick for each token.',
+    labels: {
+      /** @param {number} tokens */
+      prompt: (tokens) => (tokens === 0 ? 'the prompt' : `the prompt: ${format.count(tokens)} tokens`),
+      write: '▾ added here, once',
+    },
+    empty: 'Here you will see the model’s memory of your prompt: a column for each token, a row for each layer.',
     /** @param {number} tokens */
     reading: (tokens) => `Reading your prompt: ${format.count(tokens)} tokens, the chat format around the question included.`,
     /**
@@ -159,6 +173,8 @@ export const texts = {
       `${label} × ${format.strength(strength)}`,
       ` was added to the last one: once, in ${layers} layers.`,
     ],
+    /** @param {string} largest @param {number} layer */
+    measured: (largest, layer) => ` At the most, in layer ${layer}, what was added is ${largest} times as long as what was there.`,
     /** @param {number} tokens */
     plain: (tokens) => `Your prompt filled ${format.count(tokens)} slots of memory. The strength is off: nothing was added, and both answers are the same.`,
   },
@@ -166,13 +182,15 @@ export const texts = {
   recording: {
     /** @param {string} question @param {string} label @param {number} strength */
     caption: (question, label, strength) =>
-      `“${question}”, asked of SmolLM2 135M: plain, and with ${label} × ${format.strength(strength)}. Recorded, not computed here; ask something to see it live.`,
+      `“${question}” SmolLM2 135M, plain and with ${label} × ${format.strength(strength)}. Recorded, not computed here; ask something to see it live.`,
   },
 
   pane: {
     empty: 'The answer will appear here.',
     waitsForModel: 'Your question is kept until the model is loaded.',
     reading: 'Reading the prompt',
+    copy: 'Copy',
+    copied: 'Copied',
     plainNote: 'nothing added',
     /** @param {Preset} preset @param {number} strength */
     steeredNote: (preset, strength) =>
@@ -187,11 +205,62 @@ export const texts = {
 
   share: {
     linkCopied: 'The link is on the clipboard. It brings the question and the settings, not the answers.',
-    textCopied: 'Both answers are on the clipboard, as Markdown.',
+    textCopied: 'The conversation is on the clipboard, as Markdown.',
+    saved: 'The conversation is saved, with its settings and figures.',
     openedTitle: 'A question was shared with you',
     /** @param {string} label @param {number} strength @param {string} model */
     opened: (label, strength, model) =>
       `It stands below, with the settings that it was asked with: ${label} × ${format.strength(strength)}. Nothing has been loaded yet: press Ask, and ${model} answers it on your device, plain and steered.`,
+  },
+
+  asked: {
+    /** @param {string} question @param {number} turns */
+    line: (question, turns) => `${turns === 0 ? 'You asked' : 'You went on'}: ${question}`,
+  },
+
+  lanes: {
+    plain: 'Plain',
+    steered: 'Steered',
+    /** @param {number} strength */
+    strength: (strength) => `Strength ${format.strength(strength)}`,
+    /** @param {string} title */
+    label: (title) => `${title}: answer`,
+    /** @param {string} title */
+    copy: (title) => `Copy the answer: ${title}`,
+    use: 'Use this',
+    /** @param {string} title */
+    useLabel: (title) => `Use this: ${title}`,
+  },
+
+  advice: {
+    plainNonsense: 'The plain answer makes no sense, so steering is not to blame. A high temperature does that; if it is 0, this device may compute wrongly: choose “Run it on: the CPU” under “Choose a model”, and ask again.',
+    tooStrong: 'The steered answer fell apart: that much is too strong here. Move the slider towards the recommended strength.',
+    circles: 'The steered answer went round in circles. A small model does; a lower strength, a higher repetition penalty or another question helps.',
+    wasHidden: 'This tab was in the background meanwhile. Browsers slow such tabs down: the answers are the same, the times are not this device’s.',
+  },
+
+  numbers: {
+    /**
+     * Name, figure, and what it means.
+     * @param {GenerateResult} result @param {EngineInfo} info @param {boolean} wasHidden
+     * @returns {[string, string, string][]}
+     */
+    rows: ({ lanes, timings, memory }, { backend, device, software }, wasHidden) => {
+      const { prefillMs, prefillTokens, steeringMs, decodeMs, decodeSteps, firstTokenMs } = timings;
+      const perToken = decodeSteps > 0 ? decodeMs / decodeSteps : 0;
+      const away = wasHidden ? ', tab in the background' : '';
+      /** @type {[string, string, string][]} */
+      const rows = [
+        ['Prompt', format.count(lanes[0].promptTokens), 'tokens'],
+        prefillTokens === 0 ? ['Prefill', 'none', 'the prompt was in memory already'] : ['Prefill', format.milliseconds(prefillMs), `for ${format.count(prefillTokens)} tokens${away}`],
+        ['First token', format.milliseconds(firstTokenMs), `after the question${away}`],
+      ];
+      if (steeringMs > 0) rows.push(['Steering write', format.microseconds(1000 * steeringMs), perToken > 0 ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once']);
+      if (perToken > 0) rows.push(['Decode', format.rate(1000 / perToken), `steps/s, ${lanes.length === 1 ? 'one token' : `${lanes.length} tokens at once`} a step${away}`]);
+      rows.push(['Memory', format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of the processor']);
+      rows.push(['Runs on', backend === 'gpu' ? 'GPU' : 'CPU', device + (software ? ', computes in software' : '')]);
+      return rows;
+    },
   },
 
   inside: {
@@ -214,6 +283,39 @@ export const texts = {
     percent: (p) => `${p < 0.0995 ? (100 * p).toFixed(1) : Math.round(100 * p)} %`,
   },
 
+  how: {
+    /** @param {EngineInfo} info @param {Run} run */
+    memory: ({ model: { layers, kvHeads, headDim } }, { results: [plain] }) => {
+      const tokens = plain?.promptTokens ?? 0;
+      const numbers = 2 * tokens * layers * kvHeads * headDim;
+      return `Yours: ${format.count(tokens)} tokens × ${layers} layers × ${kvHeads} heads × ${headDim} numbers, twice: ${format.count(numbers)} numbers.`;
+    },
+    /** @param {EngineInfo} _ @param {Run} run */
+    pairs: (_, { lanes, vector }) => {
+      const label = lanes[lanes.length - 1].preset.label;
+      return vector?.pairs ? `For “${label}”: ${format.count(vector.pairs)} pairs, written for it.` : '';
+    },
+    /** @param {EngineInfo} info */
+    vector: ({ model: { layers, kvHeads, headDim } }) => {
+      const numbers = 2 * layers * kvHeads * headDim;
+      return `For this model: ${format.count(numbers)} numbers, ${format.count(Math.round((4 * numbers) / 1000))} kB, whatever the length of the prompt.`;
+    },
+    /** @param {EngineInfo} _ @param {Run} run */
+    write: (_, { lanes, results, latest }) => {
+      const i = results.findLastIndex((result) => result?.write);
+      const write = results[i]?.write;
+      if (!write || !latest) return 'Yours had the strength off: nothing was written.';
+      const { preset, strength } = lanes[i];
+      const time = latest.timings.steeringMs > 0 ? ` in ${format.microseconds(1000 * latest.timings.steeringMs)}` : '';
+      return `Yours: ${preset.label} × ${format.strength(strength)}, into slot ${format.count(write.position + 1)}${time}.`;
+    },
+    /** @param {EngineInfo} _ @param {Run} run */
+    answer: (_, { latest }) => {
+      const { decodeMs = 0, decodeSteps = 0 } = latest?.timings ?? {};
+      return decodeSteps > 0 ? `Yours: ${format.count(decodeSteps)} steps of ${format.milliseconds(decodeMs / decodeSteps)} each, steered or not.` : '';
+    },
+  },
+
   workshop: {
     make: 'Make the vector',
     calibrate: 'Find its strength',
@@ -221,6 +323,21 @@ export const texts = {
     delete: 'Delete',
     /** @param {number} n */
     description: (n) => `Your own style, made of ${n} examples`,
+    /** @param {number} n */
+    ofPairs: (n) => `Your own style, made of ${n} pairs of prompts`,
+    /** @param {number} n */
+    pairs: (n) => `${format.count(n)} pairs of prompts, as pasted`,
+    /** @param {number} n @param {boolean} arePairs */
+    taken: (n, arePairs) => `${format.count(n)} ${arePairs ? 'pairs' : 'examples'} are taken. Give the style a name, then make the vector.`,
+    list: {
+      /** @param {number} line */
+      notJson: (line) => `Line ${line} is no JSON. Each line is one object, with its texts in double quotes.`,
+      /** @param {number} line */
+      notExample: (line) => `Line ${line} has neither the texts "question", "reasoning" and "answer" nor "positive" and "negative".`,
+      mixed: 'Some lines are examples and some are pairs: paste one kind at a time.',
+      /** @param {number} n */
+      tooFew: (n) => `These are ${n}; it takes three or more.`,
+    },
     /** @param {number} done @param {number} total @param {number} [stability] */
     progress: (done, total, stability) =>
       `${done} of ${total}${stability === undefined ? '' : `, stable to ${format.strength(100 * stability)} %`}`,
@@ -314,10 +431,13 @@ export const texts = {
     /** @param {EngineInfo} info */
     ready: (info) => `The model is ready. It runs on ${continued(info.reason)}`,
     loadCancelled: 'Loading was cancelled.',
-    answering: 'Both answers are being written.',
-    /** @param {number} plain @param {number} steered @param {boolean} stopped */
-    done: (plain, steered, stopped) =>
-      `${stopped ? 'Stopped' : 'Both answers are complete'}: plain ${plain} tokens, steered ${steered} tokens.`,
+    startedOver: 'Everything is as at the beginning; the model stays.',
+    answering: 'The answers are being written.',
+    /** @param {number[]} tokens of each answer @param {boolean} stopped */
+    done: (tokens, stopped) => {
+      const end = stopped ? 'Stopped' : tokens.length === 2 ? 'Both answers are complete' : `All ${tokens.length} answers are complete`;
+      return tokens.length === 2 ? `${end}: plain ${tokens[0]} tokens, steered ${tokens[1]} tokens.` : `${end}.`;
+    },
   },
 
   notice: {

@@ -7,7 +7,7 @@ import { download, element, reveal } from './ui/dom.js';
 import { createWorkshopForm } from './ui/workshop.js';
 
 /**
- * @import { ContrastItem, Style } from './pkg/cache_steering.js'
+ * @import { ContrastItem, ContrastivePair, Style } from './pkg/cache_steering.js'
  * @import { EngineClient } from './engine-client.js'
  * @import { Preset } from './protocol.js'
  * @import { Session } from './session.js'
@@ -59,10 +59,10 @@ export function createWorkshop(session, presetChoice, complain) {
     form.busy = false;
   }
 
-  /** @param {Style} style @param {ContrastItem[]} items */
-  function make(style, items) {
+  /** @param {Style} style @param {ContrastItem[]} items @param {ContrastivePair[]} pairs instead of them, if any */
+  function make(style, items, pairs) {
     void run(texts.workshop.making, async () => {
-      await session.make(style, items, OWN_SET, form.progress);
+      await session.make({ style, items, pairs, set: OWN_SET }, form.progress);
       const { id, label, description, recommended, repetitionPenalty } = style;
       return add({ id, label, description, recommended, repetitionPenalty, own: true });
     });

@@ -17,7 +17,7 @@ describe('a visit', () => {
   test('nothing heavy is fetched before it is asked for', async () => {
     const fetched = await session.page.evaluate(() => performance.getEntriesByType('resource').map((entry) => entry.name));
     assert.deepEqual(fetched.filter((name) => /gguf|wasm|safetensors|worker/.test(name)), []);
-    assert.equal(await session.page.locator('#model-button').innerText(), 'Load model (98 MB)');
+    assert.equal(await session.page.locator('#model-button').innerText(), 'Run it on your device (98 MB)');
     for (const width of [360, 1280]) {
       for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
         await session.page.setViewportSize({ width, height: 800 });

@@ -239,7 +239,7 @@ test('without room for it a model runs from memory, and the page says so', async
     await load(page);
     assert.match(await page.locator('#model-detail').innerText(), /no room to keep the model/);
     await page.reload();
-    await page.locator('#model-button', { hasText: 'Load model' }).waitFor();
+    await page.locator('#model-button', { hasText: 'Run it on your device' }).waitFor();
   });
 });
 

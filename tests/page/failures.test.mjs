@@ -47,7 +47,7 @@ test('a lost connection is said', async () => {
   await visit('', (page) => page.route(MODEL, (route) => route.abort('connectionreset')), async (page) => {
     await page.locator('#model-button').click();
     assert.match(await notice(page), /The download failed[^]*connection failed/);
-    assert.equal(await page.locator('#model-button').innerText(), 'Load model (98 MB)');
+    assert.equal(await page.locator('#model-button').innerText(), 'Run it on your device (98 MB)');
   });
 });
 
@@ -64,7 +64,7 @@ test('loading can be cancelled', async () => {
     await page.locator('#model[data-state="loading"]').waitFor();
     await page.locator('#model-button', { hasText: 'Cancel' }).click();
     await page.locator('#model[data-state="idle"]').waitFor();
-    assert.equal(await page.locator('#model-button').innerText(), 'Load model (98 MB)');
+    assert.equal(await page.locator('#model-button').innerText(), 'Run it on your device (98 MB)');
     assert.ok(await page.locator('#notice').isHidden());
   });
 });

@@ -18,7 +18,7 @@ test('a link brings the question and the settings, and loads nothing by itself',
     await settled(page);
     const answers = [await shown(page, 'plain'), await shown(page, 'steered')];
 
-    await page.getByRole('button', { name: 'Copy both answers' }).click();
+    await page.getByRole('button', { name: 'Copy as Markdown' }).click();
     await page.getByText('as Markdown').waitFor();
     const text = await clipboard();
     for (const part of ['**Why & how: #1, 100 %?**', 'Numbered steps × 5.5', ...answers.map((answer) => answer.text.trim())]) {

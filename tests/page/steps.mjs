@@ -48,8 +48,11 @@ export async function setLongestAnswer(page, tokens) {
   await details.locator('summary').click();
 }
 
-/** @param {Page} page @param {number} value */
-export const setStrength = (page, value) => page.locator('#strength').fill(String(value));
+/** Moves the slider; answers that are there are steered anew. @param {Page} page @param {number} value */
+export async function setStrength(page, value) {
+  await page.locator('#strength').fill(String(value));
+  await settled(page);
+}
 
 /** Writes a question and sends it with the keyboard alone. @param {Page} page @param {string} question */
 export async function ask(page, question) {

@@ -52,6 +52,50 @@ describe('a style of the visitor’s own', () => {
     await page.setViewportSize({ width: 1280, height: 800 });
   });
 
+  test('a pasted list takes the place of the examples, and says which line is wrong', async () => {
+    const { page } = session;
+    const status = page.locator('#workshop-status');
+    /** @param {unknown[]} lines */
+    const paste = async (lines) => {
+      await page.locator('#workshop-paste').evaluate((details) => { /** @type {HTMLDetailsElement} */ (details).open = true; });
+      await page.fill('#workshop-list', lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line))).join('\n'));
+      await page.click('#workshop-take');
+      return status.innerText();
+    };
+    const example = { question: 'Q?', reasoning: 'Imagine a sea.', answer: 'A' };
+    const pair = { positive: 'p', negative: 'n' };
+    assert.match(await paste([example, '{"question":']), /^Line 2 is no JSON/);
+    assert.match(await paste([example, '', { question: 'Q?' }]), /^Line 3 has neither/);
+    assert.match(await paste([example, pair, pair]), /one kind at a time/);
+    assert.match(await paste([example]), /^These are 1; it takes three/);
+    assert.match(await paste([1, 2, null].map(String)), /^Line 1 has neither/);
+    assert.equal(await page.locator('#workshop-examples li').count(), 4);
+    assert.match(await paste(Array.from({ length: 5 }, () => example)), /^5 examples are taken/);
+    assert.equal(await page.locator('#workshop-examples li').count(), 5);
+    assert.equal(await page.locator('#workshop-examples [name=reasoning]').first().inputValue(), example.reasoning);
+
+    // Whole prompts, which differ in how their example is answered.
+    const facts = [['What is snow?', 'frozen water'], ['What is fog?', 'a cloud on the ground'], ['What is sand?', 'ground rock'], ['What is ash?', 'what fire leaves']];
+    const prompt = (/** @type {string} */ first) => facts.map(([question, answer]) =>
+      `<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n${first}${answer}.<|im_end|>\n`).join('') + '<|im_start|>user\nWhat is rain?<|im_end|>\n<|im_start|>assistant\n';
+    const pairs = ['Well, dear friend, it is ', 'Well, dear friend, that is ', 'Well, dear friend, I call it '].map((first) => ({ positive: prompt(first), negative: prompt('') }));
+    assert.match(await paste(pairs), /^3 pairs are taken/);
+    assert.ok(await page.locator('#workshop-examples').isHidden());
+    await page.fill('#workshop-name', 'Friend');
+    await page.fill('#workshop-begins', 'Well, dear');
+    await page.click('#workshop-make');
+    await idle(page);
+    assert.match(await status.innerText(), /^Friend is ready/);
+    await settled(page);
+    assert.equal(await page.locator('.preset input:checked').inputValue(), 'own-friend');
+    assert.match((await shown(page, 'steered')).text, /^well/i);
+    await page.click('#workshop-back');
+    assert.ok(await page.locator('#workshop-examples').isVisible());
+    await page.locator('#workshop-own li', { hasText: 'Friend' }).getByRole('button', { name: 'Delete' }).click();
+    await page.locator('.preset', { hasText: 'Sailor' }).click();
+    await settled(page);
+  });
+
   test('its strength can be found', async () => {
     const { page } = session;
     await page.getByRole('button', { name: 'Find its strength' }).click();

@@ -10,56 +10,96 @@ import { element } from './dom.js';
 /** Long enough to see the style unfold, short enough to wait for on a CPU. */
 const DEFAULT_MAX_TOKENS = 160;
 
+/** The choices of an offset of one's own. @type {Record<string, string>} */
+const OFFSETS = { line: '\n', space: ' ', none: '' };
+
+/** @param {number} number @returns {number | undefined} nothing where the field is empty */
+const given = (number) => (Number.isNaN(number) ? undefined : number);
+
 export function createAdvanced() {
+  const system = element('system', HTMLTextAreaElement);
   const maxTokens = element('max-tokens', HTMLInputElement);
   const temperature = element('temperature', HTMLInputElement);
   const seed = element('seed', HTMLInputElement);
+  const topP = element('top-p', HTMLInputElement);
+  const topK = element('top-k', HTMLInputElement);
+  const minP = element('min-p', HTMLInputElement);
   const repetitionPenalty = element('repetition-penalty', HTMLInputElement);
   const keyShare = element('key-share', HTMLInputElement);
   const firstLayer = element('first-layer', HTMLInputElement);
+  const lastLayer = element('last-layer', HTMLInputElement);
+  const offset = element('offset', HTMLSelectElement);
   const stopRepeating = element('stop-repeating', HTMLInputElement);
   const details = element('advanced', HTMLDetailsElement);
 
-  maxTokens.valueAsNumber = DEFAULT_MAX_TOKENS;
-  // The likeliest token every time: then nothing but the vector makes a difference.
-  temperature.valueAsNumber = 0;
-  seed.valueAsNumber = 0;
-  stopRepeating.checked = true;
+  const fields = [
+    system, maxTokens, temperature, seed, topP, topK, minP, repetitionPenalty, keyShare, firstLayer, lastLayer, offset,
+  ];
+  /** What each field is where nobody has changed it. @type {Record<string, string>} */
+  const usual = {
+    [system.id]: '',
+    [maxTokens.id]: String(DEFAULT_MAX_TOKENS),
+    // The likeliest token every time: then nothing but the vector makes a difference.
+    [temperature.id]: '0',
+    [seed.id]: '0',
+    [topP.id]: '1',
+    [topK.id]: '0',
+    [minP.id]: '0',
+    [offset.id]: 'own',
+  };
+  /** @type {Preset | undefined} */
+  let used;
 
+  function reset() {
+    for (const field of fields) field.value = usual[field.id] ?? '';
+    stopRepeating.checked = true;
+  }
+
+  reset();
   // A browser cannot point at a wrong value inside of a closed box.
   details.addEventListener('invalid', () => { details.open = true; }, true);
 
-  const fields = [maxTokens, temperature, seed, repetitionPenalty, keyShare, firstLayer];
-
   return {
-    /** All settings, by the ids of their fields. @returns {Record<string, string>} */
+    /** All settings that are not as usual, by the ids of their fields. @returns {Record<string, string>} */
     get settings() {
-      const values = fields.map(({ id, value }) => [id, value]);
-      return Object.fromEntries([...values, [stopRepeating.id, stopRepeating.checked ? '1' : '0']]);
+      const changed = fields.filter(({ id, value }) => value !== usual[id]).map(({ id, value }) => [id, value]);
+      return Object.fromEntries([...changed, ...(stopRepeating.checked ? [] : [[stopRepeating.id, '0']])]);
     },
 
-    /** Takes settings over, as far as they make sense. @param {Record<string, string>} settings */
+    /** Takes settings over, as far as they make sense; all others become as usual. @param {Record<string, string>} settings */
     set settings(settings) {
+      reset();
       for (const field of fields) {
         const before = field.value;
         if (settings[field.id] !== undefined) field.value = settings[field.id];
-        if (!field.checkValidity()) field.value = before;
+        // A choice that there is not leaves a list without any.
+        if (!field.checkValidity() || (field instanceof HTMLSelectElement && !field.value)) field.value = before;
       }
-      if (settings[stopRepeating.id] !== undefined) stopRepeating.checked = settings[stopRepeating.id] === '1';
+      stopRepeating.checked = settings[stopRepeating.id] !== '0';
     },
 
     /** Takes over what a preset recommends. @param {Preset} preset */
-    usePreset({ recommended, repetitionPenalty: penalty }) {
-      repetitionPenalty.valueAsNumber = penalty;
-      keyShare.valueAsNumber = recommended.values === 0 ? 0 : recommended.keys / recommended.values;
-      firstLayer.valueAsNumber = recommended.firstLayer;
+    usePreset(preset) {
+      const { recommended, repetitionPenalty: penalty } = preset;
+      // The same one with another strength leaves what was changed by hand.
+      if (used === preset) return;
+      used = preset;
+      usual[repetitionPenalty.id] = String(penalty);
+      usual[keyShare.id] = String(recommended.values === 0 ? 0 : recommended.keys / recommended.values);
+      usual[firstLayer.id] = String(recommended.firstLayer);
+      usual[lastLayer.id] = recommended.lastLayer === undefined ? '' : String(recommended.lastLayer);
+      for (const { id } of [repetitionPenalty, keyShare, firstLayer, lastLayer]) element(id, HTMLInputElement).value = usual[id];
     },
 
     /** A model has only so many layers. @param {number} layers */
     limitLayers(layers) {
-      firstLayer.max = String(layers - 1);
+      firstLayer.max = lastLayer.max = String(layers - 1);
     },
 
+    /** What the model is told first; empty for its own. */
+    get system() {
+      return system.value.trim();
+    },
     get maxTokens() {
       return maxTokens.valueAsNumber;
     },
@@ -69,6 +109,14 @@ export function createAdvanced() {
     },
     get firstLayer() {
       return firstLayer.valueAsNumber;
+    },
+    /** Nothing for the last one that there is. @returns {number | undefined} */
+    get lastLayer() {
+      return given(lastLayer.valueAsNumber);
+    },
+    /** Instead of that of the style. @returns {string | undefined} */
+    get offset() {
+      return OFFSETS[offset.value];
     },
     /** Of the steered answer. */
     get repetitionPenalty() {
@@ -82,6 +130,9 @@ export function createAdvanced() {
       return {
         temperature: temperature.valueAsNumber,
         seed: seed.valueAsNumber,
+        topP: topP.valueAsNumber,
+        topK: topK.valueAsNumber,
+        minP: minP.valueAsNumber,
       };
     },
   };

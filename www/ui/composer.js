@@ -1,28 +1,39 @@
-/** Where the question is written, sent and stopped. */
+/** Where the question is written, sent and stopped, and how many answers are wanted. */
 
 import { examples, texts } from '../texts.js';
-import { element } from './dom.js';
+import { create, element, reveal } from './dom.js';
+
+/** @import { View } from '../lanes.js' */
 
 /** @typedef {'asking' | 'busy' | 'stopping'} ComposerState */
 
 const onTouchScreen = matchMedia('(hover: none) and (pointer: coarse)');
 
-/** @param {{ onAsk: (question: string) => void, onStop: () => void }} actions */
-export function createComposer({ onAsk, onStop }) {
+/**
+ * @param {object} actions
+ * @param {(question: string, isFollowUp: boolean) => void} actions.onAsk also while another one is answered, to have this one instead
+ * @param {() => void} actions.onStop
+ * @param {() => void} actions.onView another view was chosen
+ * @param {() => void} actions.onStartOver
+ */
+export function createComposer({ onAsk, onStop, onView, onStartOver }) {
   const form = element('composer', HTMLFormElement);
   const question = element('question', HTMLTextAreaElement);
   const button = element('ask', HTMLButtonElement);
   const chips = element('examples', HTMLDivElement);
+  const views = element('views', HTMLFieldSetElement);
+  const followUp = element('follow-up', HTMLInputElement);
+  const followUpLabel = element('follow-up-label', HTMLLabelElement);
   /** @type {ComposerState} */
   let state = 'asking';
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
-    if (state === 'stopping') return;
-    if (state === 'busy') {
-      onStop();
-      return;
-    }
+    if (state === 'asking') send();
+    else if (state === 'busy') onStop();
+  });
+
+  function send() {
     const text = question.value.trim();
     if (!text) {
       question.focus();
@@ -30,29 +41,43 @@ export function createComposer({ onAsk, onStop }) {
     }
     // A keyboard on the screen would cover the answers.
     if (onTouchScreen.matches) question.blur();
-    onAsk(text);
-  });
+    const isFollowUp = followUp.checked && !followUpLabel.hidden;
+    if (isFollowUp) question.value = '';
+    onAsk(text, isFollowUp);
+  }
 
   question.addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
+    // The button stops what runs; who has written another question wants that one instead.
     if (state === 'asking') form.requestSubmit();
+    else if (form.reportValidity()) send();
   });
 
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && state === 'busy') onStop();
   });
 
-  for (const example of examples) {
-    const chip = document.createElement('button');
-    chip.type = 'button';
-    chip.textContent = example;
+  followUp.addEventListener('change', () => {
+    question.placeholder = followUp.checked ? texts.composer.followUp : texts.composer.placeholder;
+    if (followUp.checked) question.value = '';
+    question.focus();
+  });
+  views.addEventListener('change', onView);
+  element('start-over', HTMLButtonElement).addEventListener('click', onStartOver);
+
+  question.placeholder = texts.composer.placeholder;
+  chips.append(...examples.map((example) => {
+    const chip = create('button', { type: 'button', textContent: example });
     chip.addEventListener('click', () => {
       question.value = example;
       question.focus();
     });
-    chips.append(chip);
-  }
+    return chip;
+  }));
+
+  /** @param {string} view */
+  const inputOf = (view) => /** @type {HTMLInputElement | null} */ (views.querySelector(`input[value="${CSS.escape(view)}"]`));
 
   return {
     /** @param {string} text */
@@ -60,8 +85,36 @@ export function createComposer({ onAsk, onStop }) {
       question.value = text;
     },
 
+    /** Takes a question back to where it can be changed. @param {string} text */
+    edit(text) {
+      followUp.checked = false;
+      question.value = text;
+      reveal('composer');
+      question.focus();
+    },
+
     get isBusy() {
       return state !== 'asking';
+    },
+
+    /** @returns {View} */
+    get view() {
+      return /** @type {View} */ (/** @type {HTMLInputElement | null} */ (views.querySelector('input:checked'))?.value ?? 'two');
+    },
+
+    /** One that there is, or nothing happens. @param {string} view */
+    set view(view) {
+      const input = inputOf(view);
+      if (input) input.checked = true;
+    },
+
+    /** @param {boolean} can whether there is something to follow up on */
+    set canFollowUp(can) {
+      followUpLabel.hidden = !can;
+      if (!can) {
+        followUp.checked = false;
+        question.placeholder = texts.composer.placeholder;
+      }
     },
 
     /** @param {ComposerState} next */

@@ -1,43 +1,106 @@
-/** The line that shows what was done: one tick for each slot of the prompt's memory. */
+/**
+ * The picture of the KV cache: a strip for each side, a column for each token, a row for each layer. The
+ * column that was written to shows, layer by layer, how large the write was beside what was there.
+ */
 
+import * as format from '../format.js';
 import { texts } from '../texts.js';
-import { element } from './dom.js';
+import { create, element, part } from './dom.js';
+
+/** @import { SlotWrite } from '../pkg/cache_steering.js' */
+
+/** Until a model says how many it has. */
+const USUAL_LAYERS = 30;
+
+/** Columns that are left for an answer before the picture has to shrink. */
+const ANSWER_ROOM = 120;
 
 export function createMemory() {
   const root = element('memory', HTMLElement);
-  const slots = element('memory-slots', HTMLDivElement);
+  const strips = element('memory-strips', HTMLDivElement);
   const caption = element('memory-caption', HTMLElement);
+  const slot = part(strips, '.steered .strip-slot');
+  const promptLabel = part(strips, '.strip-prompt');
+  const answers = [part(strips, '.plain .strip-answer'), part(strips, '.steered .strip-answer')];
+  let prompt = 0;
+  /** @type {number | undefined} */
+  let frame;
+  let written = [0, 0];
 
-  function empty() {
-    root.dataset.state = 'empty';
-    caption.textContent = texts.memory.empty;
+  /** @param {string} state */
+  function enter(state) {
+    root.dataset.state = state;
   }
 
+  function empty() {
+    enter('empty');
+    caption.textContent = texts.memory.empty;
+    promptLabel.textContent = texts.memory.labels.prompt(0);
+    heat(USUAL_LAYERS, () => 0);
+    grow([0, 0]);
+  }
+
+  /** @param {number} layers @param {(layer: number) => number} of each, from 0 to 1 */
+  function heat(layers, of) {
+    strips.style.setProperty('--layers', String(layers));
+    slot.replaceChildren(...Array.from({ length: layers }, (_, layer) => {
+      const cell = create('i', {});
+      cell.style.setProperty('--heat', of(layer).toFixed(3));
+      return cell;
+    }));
+  }
+
+  /** @param {number[]} tokens of the answers so far */
+  function grow(tokens) {
+    written = tokens;
+    frame ??= requestAnimationFrame(() => {
+      frame = undefined;
+      strips.style.setProperty('--columns', String(prompt + Math.max(ANSWER_ROOM, ...written)));
+      answers.forEach((answer, i) => answer.style.setProperty('--count', String(written[i])));
+    });
+  }
+
+  part(strips, '.strip-write').textContent = texts.memory.labels.write;
   empty();
 
   return {
     empty,
+    grow,
 
     /** @param {number} tokens */
     reading(tokens) {
-      root.dataset.state = 'reading';
-      slots.style.setProperty('--count', String(tokens));
+      enter('reading');
+      prompt = tokens;
+      strips.style.setProperty('--count', String(tokens));
       caption.textContent = texts.memory.reading(tokens);
+      promptLabel.textContent = texts.memory.labels.prompt(tokens);
+      grow([0, 0]);
     },
 
     /** The prompt is in memory and nothing was added. @param {number} tokens */
     plain(tokens) {
-      root.dataset.state = 'plain';
+      enter('plain');
       caption.textContent = texts.memory.plain(tokens);
     },
 
-    /** @param {{ tokens: number, label: string, strength: number, layers: number }} write */
-    steered({ tokens, label, strength, layers }) {
-      root.dataset.state = 'steered';
-      const [before, what, after] = texts.memory.steered(tokens, label, strength, layers);
-      const strong = document.createElement('strong');
-      strong.textContent = what;
-      caption.replaceChildren(before, strong, after);
+    /**
+     * @param {{ tokens: number, label: string, strength: number, firstLayer: number, lastLayer: number, layers: number }} write
+     *   the layers that are written to, and how many the model has
+     */
+    steered({ tokens, label, strength, firstLayer, lastLayer, layers }) {
+      enter('steered');
+      const [before, what, after] = texts.memory.steered(tokens, label, strength, 1 + lastLayer - firstLayer);
+      caption.replaceChildren(before, create('strong', { textContent: what }), after);
+      heat(layers, (layer) => (layer >= firstLayer && layer <= lastLayer ? 0.5 : 0));
+    },
+
+    /** How large the write was. @param {SlotWrite} write */
+    measured({ values, keys }) {
+      const changes = values.map((value, layer) => Math.max(value, keys[layer]));
+      const largest = Math.max(...changes);
+      if (largest <= 0) return;
+      heat(values.length, (layer) => changes[layer] / largest);
+      caption.append(texts.memory.measured(format.strength(largest), changes.indexOf(largest)));
     },
   };
 }

@@ -1,30 +1,48 @@
-/** One answer, as it streams. */
+/** One answer, as it streams, after those that came before it in a conversation. */
 
 import * as format from '../format.js';
+import { MarkdownView } from '../markdown.js';
 import { texts } from '../texts.js';
-import { element, part } from './dom.js';
+import { create, part } from './dom.js';
 
 /** @import { LaneResult, StopReason } from '../pkg/cache_steering.js' */
+
+/** @typedef {ReturnType<typeof createPane>} Pane */
 
 /** Who reads along at the end stays there; who scrolled up is left alone. */
 const NEAR_END_PX = 32;
 
-/** @param {'plain' | 'steered'} id */
-export function createPane(id) {
-  const root = element(id, HTMLElement);
+/** @param {HTMLElement} root */
+export function createPane(root) {
   const note = part(root, '.pane-note');
+  const transcript = part(root, '.transcript');
+  const turns = part(root, '.turns');
   const answer = part(root, '.answer');
   const stats = part(root, '.stats');
-  let words = new Text();
+  const copy = part(root, '.pane-copy');
+  let view = new MarkdownView(answer);
+  let text = '';
   let asked = 0;
   let first = 0;
   let tokens = 0;
+  /** The frame for which the answer is to be drawn. @type {number | undefined} */
+  let frame;
 
-  /** @param {string} text shown in place of an answer @param {boolean} streaming */
-  function wait(text, streaming) {
-    answer.replaceChildren(text);
+  copy.textContent = texts.pane.copy;
+  copy.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(text);
+    copy.textContent = texts.pane.copied;
+  });
+  transcript.addEventListener('scroll', () => transcript.classList.toggle('scrolled', transcript.scrollTop > 0), { passive: true });
+
+  /** @param {string} words shown in place of an answer @param {boolean} streaming */
+  function wait(words, streaming) {
+    text = '';
+    view = new MarkdownView(answer);
+    answer.replaceChildren(words);
     answer.classList.add('waiting');
     answer.classList.toggle('streaming', streaming);
+    copy.hidden = true;
   }
 
   /** @param {number} perSecond @param {StopReason} [reason] */
@@ -34,91 +52,117 @@ export function createPane(id) {
     if (first) entries.push([format.seconds(first - asked), texts.pane.firstToken]);
     if (perSecond > 0) entries.push([format.rate(perSecond), texts.pane.perSecond]);
     entries.push([format.count(tokens), texts.pane.tokens(tokens, reason)]);
-    stats.replaceChildren(...entries.map(([number, unit]) => {
-      const entry = document.createElement('span');
-      const bold = document.createElement('b');
-      bold.textContent = number;
-      entry.append(bold, ` ${unit}`);
-      return entry;
-    }));
+    stats.replaceChildren(...entries.map(([number, unit]) => create('span', {}, create('b', { textContent: number }), document.createTextNode(` ${unit}`))));
   }
 
-  /** @param {string} text */
-  function write(text) {
-    if (text && !words.isConnected) {
-      answer.replaceChildren(words);
+  function draw() {
+    frame = undefined;
+    if (!text) return;
+    if (answer.classList.contains('waiting')) {
+      answer.replaceChildren();
       answer.classList.remove('waiting');
-      answer.scrollTop = 0;
     }
-    const atEnd = answer.scrollHeight - answer.scrollTop - answer.clientHeight < NEAR_END_PX;
-    words.appendData(text);
-    if (atEnd) answer.scrollTop = answer.scrollHeight;
+    const atEnd = transcript.scrollHeight - transcript.scrollTop - transcript.clientHeight < NEAR_END_PX;
+    view.show(text);
+    if (atEnd) transcript.scrollTop = transcript.scrollHeight;
+    if (tokens > 1) showStats(((tokens - 1) * 1000) / (performance.now() - first));
   }
 
-  answer.addEventListener('scroll', () => answer.classList.toggle('scrolled', answer.scrollTop > 0), { passive: true });
+  /** Draws what there is, now and not with the next frame. */
+  function drawNow() {
+    if (frame !== undefined) cancelAnimationFrame(frame);
+    draw();
+  }
+
+  /** @param {string} more */
+  function write(more) {
+    text += more;
+    frame ??= requestAnimationFrame(draw);
+  }
+
+  /** @param {number} count of tokens @param {number} perSecond @param {StopReason} reason */
+  function end(count, perSecond, reason) {
+    drawNow();
+    answer.classList.remove('streaming');
+    if (answer.classList.contains('waiting')) {
+      wait(reason === 'cancelled' ? texts.pane.stoppedEarly : texts.pane.nothing, false);
+    }
+    tokens = count;
+    showStats(perSecond, reason);
+    copy.hidden = !text;
+    copy.textContent = texts.pane.copy;
+  }
+
   wait(texts.pane.empty, false);
 
   return {
-    /** @param {string} text */
-    set note(text) {
-      note.textContent = text;
+    root,
+
+    /** @param {string} words */
+    set note(words) {
+      note.textContent = words;
     },
 
-    /** A question is there, but not yet asked. @param {string} text */
-    hold(text) {
-      wait(text, false);
+    /** A question is there, but not yet asked. @param {string} words */
+    hold(words) {
+      wait(words, false);
       stats.replaceChildren();
     },
 
     clear() {
+      turns.replaceChildren();
       wait(texts.pane.empty, false);
       stats.replaceChildren();
     },
 
-    start() {
+    /** @param {{ question: string, text: string }[]} [earlier] what was said before, if that changed */
+    start(earlier) {
       asked = performance.now();
       first = tokens = 0;
-      words = new Text();
+      if (earlier) {
+        turns.replaceChildren(...earlier.flatMap(({ question, text }) => {
+          const said = create('div', { className: 'said' });
+          new MarkdownView(said).show(text);
+          return [create('p', { className: 'turn-question', textContent: question }), said];
+        }));
+      }
       wait(texts.pane.reading, true);
+      transcript.scrollTop = turns.childElementCount > 0 ? transcript.scrollHeight : 0;
       stats.replaceChildren();
     },
 
     write,
 
-    /** @param {string} text */
-    append(text) {
-      const now = performance.now();
+    /** @param {string} more */
+    append(more) {
       tokens += 1;
-      if (tokens === 1) first = now;
-      write(text);
-      if (tokens > 1) showStats(((tokens - 1) * 1000) / (now - first));
+      if (tokens === 1) first = performance.now();
+      write(more);
     },
 
     get text() {
-      return words.data;
+      return text;
     },
 
-    /** The lane has its answer, while the other may still go on. */
+    get tokens() {
+      return tokens;
+    },
+
+    /** The lane has its answer, while others may still go on. */
     finish() {
+      drawNow();
       answer.classList.remove('streaming');
     },
 
     /** The end of an answer whose speed is not this device's. @param {number} count of tokens @param {StopReason} reason */
     recorded(count, reason) {
-      answer.classList.remove('streaming');
       first = 0;
-      tokens = count;
-      showStats(0, reason);
+      end(count, 0, reason);
     },
 
     /** @param {LaneResult} result */
     settle(result) {
-      answer.classList.remove('streaming');
-      if (!words.isConnected) {
-        wait(result.stopReason === 'cancelled' ? texts.pane.stoppedEarly : texts.pane.nothing, false);
-      }
-      tokens = result.tokens.length;
-      showStats(result.tokensPerSecond, result.stopReason);
+      end(result.tokens.length, result.tokensPerSecond, result.stopReason);
     },
   };
 }

@@ -1,7 +1,7 @@
 /** Which vector is added, and how strongly. */
 
 import { texts } from '../texts.js';
-import { element } from './dom.js';
+import { create, element } from './dom.js';
 
 /** @import { Preset } from '../protocol.js' */
 
@@ -17,7 +17,6 @@ const USUAL_MAX = 10;
  */
 export function createPresets(first, onChoose, onChange) {
   const list = element('presets', HTMLDivElement);
-  const description = element('preset-description', HTMLParagraphElement);
   const slider = element('strength', HTMLInputElement);
   const value = element('strength-value', HTMLOutputElement);
   const mark = element('strength-mark', HTMLSpanElement);
@@ -37,7 +36,6 @@ export function createPresets(first, onChoose, onChange) {
   /** @param {Preset} preset */
   function choose(preset) {
     chosen = preset;
-    description.textContent = preset.description;
     // Vectors from elsewhere may want more than those of the site.
     slider.max = end.textContent = String(Math.max(USUAL_MAX, Math.ceil(1.5 * preset.recommended.values)));
     slider.min = String(Math.min(0, Math.floor(1.5 * preset.recommended.values)));
@@ -51,18 +49,14 @@ export function createPresets(first, onChoose, onChange) {
   function add(preset) {
     remove(preset.id);
     all = [...all, preset];
-    const input = document.createElement('input');
-    input.type = 'radio';
-    input.name = 'preset';
-    input.value = preset.id;
-    input.checked = preset === chosen;
+    const describedBy = `preset-${preset.id}`;
+    const input = create('input', { type: 'radio', name: 'preset', value: preset.id, checked: preset === chosen });
+    input.setAttribute('aria-label', preset.label);
+    input.setAttribute('aria-describedby', describedBy);
     input.addEventListener('change', () => choose(preset));
-    const label = document.createElement('label');
-    label.className = 'preset';
-    const name = document.createElement('span');
-    name.textContent = preset.label;
-    label.append(input, name);
-    list.append(label);
+    const name = create('span', { className: 'preset-name', textContent: preset.label });
+    const description = create('span', { className: 'hint', id: describedBy, textContent: preset.description });
+    list.append(create('label', { className: 'preset' }, input, name, description));
   }
 
   /** @param {string} id */

@@ -1,14 +1,18 @@
 /** The buttons that copy a link or the answers. */
 
 import { texts } from '../texts.js';
-import { element } from './dom.js';
+import { download, element } from './dom.js';
 
-/** @param {{ link: () => string, text: () => string }} makes what is to be copied */
-export function createShare({ link, text }) {
+/** @param {{ link: () => string, text: () => string, json: () => string }} makes what is to be copied or saved */
+export function createShare({ link, text, json }) {
   const root = element('share', HTMLDivElement);
   const status = element('share-status', HTMLParagraphElement);
   element('share-link', HTMLButtonElement).addEventListener('click', () => void copy(link(), texts.share.linkCopied));
   element('share-text', HTMLButtonElement).addEventListener('click', () => void copy(text(), texts.share.textCopied));
+  element('share-json', HTMLButtonElement).addEventListener('click', () => {
+    download(new Blob([json()], { type: 'application/json' }), 'cache-steering.json');
+    status.textContent = texts.share.saved;
+  });
 
   /** @param {string} what @param {string} done */
   async function copy(what, done) {

@@ -1,21 +1,22 @@
 /** A style of the visitor's own: a few examples in, a vector out. */
 
 import { texts } from '../texts.js';
+import { readExamples } from '../examples.js';
 import { element, part } from './dom.js';
 
 /**
- * @import { ContrastItem, Style } from '../pkg/cache_steering.js'
+ * @import { ContrastItem, ContrastivePair, Style } from '../pkg/cache_steering.js'
  * @import { Preset } from '../protocol.js'
  */
 
 /** Fewer would leave a prompt without an example. */
 const FEWEST = 3;
 /** More only take longer. */
-const MOST = 12;
+const MOST = 40;
 
 /**
  * @typedef {object} Actions
- * @property {(style: Style, items: ContrastItem[]) => void} onMake
+ * @property {(style: Style, items: ContrastItem[], pairs: ContrastivePair[]) => void} onMake
  * @property {() => void} onStop
  * @property {(file: File) => void} onImport
  * @property {(preset: Preset) => void} onExport
@@ -36,7 +37,39 @@ export function createWorkshopForm(actions) {
   const status = element('workshop-status', HTMLParagraphElement);
   const file = element('workshop-file', HTMLInputElement);
   const own = element('workshop-own', HTMLUListElement);
+  const written = element('workshop-written', HTMLFieldSetElement);
+  const pasted = element('workshop-pasted', HTMLFieldSetElement);
+  const begins = element('workshop-begins', HTMLInputElement);
+  const pasteBox = element('workshop-paste', HTMLDetailsElement);
+  const pasteText = element('workshop-list', HTMLTextAreaElement);
   let busy = false;
+  /** Instead of the examples. @type {ContrastivePair[]} */
+  let pairs = [];
+
+  /** @param {ContrastivePair[]} some none for the examples */
+  function usePairs(some) {
+    pairs = some;
+    const has = some.length > 0;
+    pasted.hidden = pasted.disabled = !has;
+    written.hidden = written.disabled = add.hidden = has;
+    element('workshop-pasted-count', HTMLLegendElement).textContent = texts.workshop.pairs(some.length);
+  }
+
+  function take() {
+    try {
+      const read = readExamples(pasteText.value);
+      usePairs(read.pairs);
+      if (read.examples.length > 0) {
+        list.replaceChildren();
+        read.examples.slice(0, MOST).forEach(addExample);
+      }
+      pasteBox.open = false;
+      status.textContent = texts.workshop.taken(read.pairs.length || Math.min(MOST, read.examples.length), read.pairs.length > 0);
+      if (read.pairs.length > 0) begins.focus();
+    } catch (error) {
+      status.textContent = error instanceof Error ? error.message : String(error);
+    }
+  }
 
   /** @param {{ question?: string, reasoning?: string, answer?: string }} [example] */
   function addExample({ question = '', reasoning = '', answer = '' } = {}) {
@@ -81,8 +114,8 @@ export function createWorkshopForm(actions) {
       {
         id,
         label,
-        description: texts.workshop.description(rows.length),
-        marker: marker(rows.map(({ reasoning }) => reasoning)),
+        description: pairs.length > 0 ? texts.workshop.ofPairs(pairs.length) : texts.workshop.description(rows.length),
+        marker: marker(pairs.length > 0 ? [begins.value.trim()] : rows.map(({ reasoning }) => reasoning)),
         // Each example is the question once, with the others before it.
         pairs: rows.length,
         shots: Math.min(rows.length - 1, 4),
@@ -91,10 +124,13 @@ export function createWorkshopForm(actions) {
         extraction: { keyFrame: 'zero' },
         repetitionPenalty: 1.1,
       },
-      items,
+      pairs.length > 0 ? [] : items,
+      pairs,
     );
   });
   add.addEventListener('click', () => addExample());
+  element('workshop-take', HTMLButtonElement).addEventListener('click', take);
+  element('workshop-back', HTMLButtonElement).addEventListener('click', () => usePairs([]));
   file.addEventListener('change', () => {
     const [chosen] = file.files ?? [];
     file.value = '';

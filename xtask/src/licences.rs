@@ -1,6 +1,8 @@
-//! The licences of what visitors are sent: of this project, and of every crate in its WebAssembly.
+//! The licences of what visitors are sent: of this project, of every crate in its WebAssembly, and of the
+//! library beside it.
 
 use crate::project::{Project, capture};
+use crate::tools;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +31,8 @@ below. The contrastive pairs and the steering vectors are in the public domain (
 
 Models are no part of this software. SmolLM2 is by Hugging Face, under Apache-2.0 (text 1):
 https://huggingface.co/HuggingFaceTB. Other models that the page offers have licences of their own.
+
+Markdown is read by marked, under MIT (text {marked}).
 
 The WebAssembly contains the Rust standard library, by the Rust Project's contributors, under MIT or
 Apache-2.0, and the crates below. Each is named with its licence and the numbers of the texts that it was
@@ -69,7 +73,9 @@ pub fn text(project: &Project) -> Result<String> {
         .map(|package| crate_of(package, &mut texts))
         .collect::<Result<Vec<Crate>>>()?;
 
-    let mut out = HEAD.to_owned();
+    let marked = tools::node_file(project, "marked/LICENSE");
+    let marked = texts.add(&marked)?;
+    let mut out = HEAD.replace("{marked}", &marked.to_string());
     for Crate {
         name,
         version,

@@ -121,8 +121,8 @@ pub fn node_packages(project: &Project) -> Result<PathBuf> {
     Ok(node)
 }
 
-/// A script of an installed Node package, to be run with Node.js: the links in
+/// A file of an installed Node package. A script among them is to be run with Node.js: the links in
 /// `node_modules/.bin` are shell scripts on some systems.
-pub fn node_script(project: &Project, script: &str) -> PathBuf {
-    project.root.join("node_modules").join(script)
+pub fn node_file(project: &Project, path: &str) -> PathBuf {
+    project.root.join("node_modules").join(path)
 }

@@ -1,4 +1,5 @@
-//! The page's WebAssembly: compiled, given its JavaScript surface, and optimised, into `www/pkg/`.
+//! What the page imports that is not in `www/`: its WebAssembly, compiled, given its JavaScript surface and
+//! optimised, and the library that reads Markdown. All of it goes into `www/pkg/`.
 
 use crate::project::{Project, create_dir, remove_dir, run, say, sha256};
 use crate::{licences, tools};
@@ -25,7 +26,13 @@ const OPTIMISE: [&str; 2] = ["-O1", "--reorder-functions"];
 
 const LICENCES: &str = "licences.txt";
 
-/// Builds what the page imports as `./pkg/cache_steering.js`.
+/// A library's module and its types, and what the page imports them as.
+const MARKED: [(&str, &str); 2] = [
+    ("marked/lib/marked.esm.js", "marked.js"),
+    ("marked/lib/marked.d.ts", "marked.d.ts"),
+];
+
+/// Builds what the page imports as `./pkg/cache_steering.js` and `./pkg/marked.js`.
 ///
 /// Cargo decides whether to compile; the later steps run only if the compiled module changed.
 pub fn build(project: &Project) -> Result<()> {
@@ -48,14 +55,17 @@ pub fn build(project: &Project) -> Result<()> {
         .join("wasm32-unknown-unknown/web/cache_steering.wasm");
     let out = project.root.join("www/pkg");
     let module = out.join("cache_steering_bg.wasm");
+    let marked = tools::node_file(project, MARKED[0].0);
     let key = format!(
-        "{} {} {} {}",
+        "{} {} {} {} {}",
         out.display(),
         sha256(&compiled)?,
+        sha256(&marked)?,
         OPTIMISE.join(" "),
         FEATURES.join(" ")
     );
-    if module.exists() && out.join(LICENCES).exists() && project.is_done("page", &key) {
+    let is_whole = module.exists() && out.join(LICENCES).exists();
+    if is_whole && project.is_done("page", &key) {
         return Ok(());
     }
 
@@ -72,7 +82,7 @@ pub fn build(project: &Project) -> Result<()> {
     let optimised = out.join("optimised.wasm");
     run(project
         .command(node)
-        .arg(tools::node_script(project, "binaryen/bin/wasm-opt"))
+        .arg(tools::node_file(project, "binaryen/bin/wasm-opt"))
         .args(OPTIMISE)
         .args(FEATURES)
         .arg(&module)
@@ -80,6 +90,11 @@ pub fn build(project: &Project) -> Result<()> {
         .arg(&optimised))?;
     fs::rename(&optimised, &module)
         .with_context(|| format!("cannot replace {}", module.display()))?;
+    for (source, name) in MARKED {
+        let source = tools::node_file(project, source);
+        fs::copy(&source, out.join(name))
+            .with_context(|| format!("cannot copy {}", source.display()))?;
+    }
     write_licences(project)?;
     project.set_done("page", &key)
 }
@@ -98,7 +113,7 @@ fn without_home() -> Result<String> {
     ))
 }
 
-/// What the licences of the crates in the module ask for: their texts go where the module goes.
+/// What the licences of the crates and the library ask for: their texts go where the module goes.
 fn write_licences(project: &Project) -> Result<()> {
     let file = project.root.join("www/pkg").join(LICENCES);
     fs::write(&file, licences::text(project)?)

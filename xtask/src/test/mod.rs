@@ -131,7 +131,7 @@ fn lint(project: &Project, report: &mut Report) {
         "bench/browser/tsconfig.json",
     ] {
         report.step(&format!("types, {config}"), || {
-            let tsc = tools::node_script(project, "typescript/bin/tsc");
+            let tsc = tools::node_file(project, "typescript/bin/tsc");
             exec(
                 project
                     .command(tools::node()?)

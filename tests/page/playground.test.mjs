@@ -1,0 +1,283 @@
+/** What one plays with: strengths while they are dragged, conversations, eight answers at once. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { ask, modelReady, open, send, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
+
+/** @import { Page } from 'playwright-core' */
+
+const QUESTION = 'Why is the sky blue?';
+
+/** What the figures under the answers say. @param {Page} page @param {string} name */
+const figure = (page, name) => page.locator('#numbers div', { has: page.locator('dt', { hasText: name }) }).locator('dd').innerText();
+
+describe('the playground', () => {
+  /** @type {Awaited<ReturnType<typeof open>>} */
+  let session;
+  /** @type {Page} */
+  let page;
+  before(async () => {
+    session = await open('?backend=cpu');
+    page = session.page;
+    await setLongestAnswer(page, 24);
+    await ask(page, QUESTION);
+    await modelReady(page);
+    await settled(page);
+  });
+  after(() => session?.close());
+
+  test('the figures of a run are there, and make sense', async () => {
+    const milliseconds = (/** @type {string} */ text) => Number(/([\d,.]+) ms/.exec(text)?.[1].replace(',', ''));
+    assert.match(await figure(page, 'Prompt'), /^3\d tokens$/);
+    assert.match(await figure(page, 'Prefill'), /ms for 3\d tokens$/);
+    assert.ok(milliseconds(await figure(page, 'First token')) >= milliseconds(await figure(page, 'Prefill')));
+    assert.match(await figure(page, 'Steering write'), /µs once, beside [\d.]+ ms for every token$/);
+    assert.match(await figure(page, 'Decode'), /steps\/s, 2 tokens at once a step$/);
+    // The model alone is 98 MB.
+    assert.ok(Number(/^(\d+) MB/.exec(await figure(page, 'Memory'))?.[1]) > 98);
+    assert.match(await figure(page, 'Runs on'), /^CPU/);
+    assert.match(await page.locator('#how-memory').innerText(), /3\d tokens × 30 layers × 3 heads × 64 numbers/);
+    assert.match(await page.locator('#how-write').innerText(), /Think aloud × 4, into slot 3\d/);
+  });
+
+  test('another strength steers anew at once: nothing is read again, and the plain answer stays', async () => {
+    const [plain, before] = [await shown(page, 'plain'), await shown(page, 'steered')];
+    await page.evaluate(() => {
+      const state = /** @type {any} */ (window);
+      state.plainChanges = 0;
+      new MutationObserver(() => { state.plainChanges += 1; })
+        .observe(/** @type {Node} */ (document.querySelector('#plain .answer')), { childList: true, characterData: true, subtree: true });
+    });
+    await setStrength(page, 7);
+    const stronger = await shown(page, 'steered');
+    assert.notEqual(stronger.text, before.text);
+    assert.deepEqual(await shown(page, 'plain'), plain);
+    assert.equal(await page.evaluate(() => /** @type {any} */ (window).plainChanges), 0);
+    assert.match(await figure(page, 'Prefill'), /^none/);
+    await setStrength(page, 4);
+    assert.equal((await shown(page, 'steered')).text, before.text);
+  });
+
+  test('while the slider is dragged, the last strength wins', async () => {
+    await setLongestAnswer(page, 200);
+    const slider = page.locator('#strength');
+    for (const strength of [1, 2.5, 6, 8, 5.5, 4.5]) {
+      await slider.fill(String(strength));
+      await page.waitForTimeout(60);
+    }
+    await settled(page);
+    assert.match(await page.locator('#steered .pane-note').innerText(), /Think aloud × 4\.5/);
+    const dragged = (await shown(page, 'steered')).text;
+    await page.locator('#asked-again').click();
+    await settled(page);
+    assert.equal((await shown(page, 'steered')).text, dragged);
+    await setLongestAnswer(page, 24);
+    await setStrength(page, 4);
+  });
+
+  test('looking inside still works after the steered answer alone was made anew', async () => {
+    await setStrength(page, 5);
+    await page.locator('#inside-button').click();
+    await page.locator('#inside-result:not([hidden])').waitFor();
+    const words = await page.locator('#inside-tokens span').allTextContents();
+    assert.ok((await shown(page, 'steered')).text.startsWith(words.join('').replaceAll('⏎', '\n').trim().slice(0, 40)));
+    await setStrength(page, 4);
+  });
+
+  test('another question replaces the one that is being answered', async () => {
+    await setLongestAnswer(page, 400);
+    await ask(page, 'How do I keep bread fresh?');
+    await streaming(page, 'plain');
+    await page.locator('#question').fill('What is a rainbow?');
+    await page.keyboard.press('Enter');
+    await page.locator('#asked-question', { hasText: 'What is a rainbow?' }).waitFor();
+    await page.keyboard.press('Escape');
+    await settled(page);
+    assert.match((await shown(page, 'plain')).stats, /stopped/);
+    await setLongestAnswer(page, 24);
+  });
+
+  test('a follow-up goes on from both answers, each side from its own', async () => {
+    await ask(page, QUESTION);
+    await settled(page);
+    const first = [await shown(page, 'plain'), await shown(page, 'steered')];
+    const tokens = Number(/^\d+/.exec(await figure(page, 'Prompt'))?.[0]);
+    await page.locator('#follow-up').check();
+    await ask(page, 'And at sunset?');
+    await settled(page);
+    for (const [i, side] of ['plain', 'steered'].entries()) {
+      const turns = await page.locator(`#${side} .turns`).innerText();
+      assert.ok(turns.includes(QUESTION) && turns.includes(first[i].text.trim().slice(0, 30)), turns);
+    }
+    assert.match(await page.locator('#asked-question').innerText(), /^You went on: And at sunset\?$/);
+    assert.ok(Number(/^\d+/.exec(await figure(page, 'Prompt'))?.[0]) > tokens + 24);
+    // The plain side computes what is new; the steered one also what followed the write.
+    const computed = Number(/for (\d+) tokens/.exec(await figure(page, 'Prefill'))?.[1]);
+    assert.ok(computed > 20 && computed < 100, `${computed} tokens`);
+    await page.screenshot({ path: `${process.env.PAGE_SCREENSHOTS}/follow-up.png` });
+    await page.locator('#follow-up').uncheck();
+    await ask(page, QUESTION);
+    await settled(page);
+    assert.equal(await page.locator('#plain .turns').innerText(), '');
+    assert.equal((await shown(page, 'plain')).text, first[0].text);
+  });
+
+  test('a question can be edited, asked again, and its answers copied', async () => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    const { text } = await shown(page, 'plain');
+    await page.getByRole('button', { name: 'Copy the plain answer' }).click();
+    await page.locator('#plain .pane-copy', { hasText: 'Copied' }).waitFor();
+    assert.equal((await page.evaluate(() => navigator.clipboard.readText())).trim(), text.trim());
+    await page.locator('#question').fill('');
+    await page.locator('#asked-edit').click();
+    assert.equal(await page.locator('#question').inputValue(), QUESTION);
+    assert.ok(await page.locator('#question').evaluate((field) => field === document.activeElement));
+    await page.locator('#advanced summary').click();
+    await page.locator('#temperature').fill('1');
+    await page.locator('#seed').fill('5');
+    await page.locator('#advanced summary').click();
+    await page.locator('#asked-again').click();
+    await settled(page);
+    assert.notEqual((await shown(page, 'plain')).text, text);
+  });
+
+  test('a system prompt is told to the model', async () => {
+    await page.locator('#advanced summary').click();
+    await page.locator('#temperature').fill('0');
+    await page.locator('#system').fill('You are a pirate. You begin each answer with "Arr".');
+    await page.locator('#advanced summary').click();
+    await ask(page, QUESTION);
+    await settled(page);
+    assert.match((await shown(page, 'plain')).text, /^arr/i);
+    await page.locator('#advanced summary').click();
+    await page.locator('#system').fill('');
+    await page.locator('#advanced summary').click();
+  });
+
+  test('eight strengths are answered at once, and one of them can be used', async () => {
+    await page.locator('#views').getByLabel('Eight strengths').check();
+    await settled(page);
+    const lanes = page.locator('#multiverse .pane');
+    assert.equal(await lanes.count(), 8);
+    assert.deepEqual(await lanes.locator('h2').allInnerTexts(), ['Plain', ...[1, 2, 3, 4, 5, 6, 8].map((n) => `Strength ${n}`)]);
+    const answers = await lanes.locator('.answer').allInnerTexts();
+    assert.ok(new Set(answers).size >= 4, answers.join('\n---\n'));
+    assert.match(await figure(page, 'Decode'), /8 tokens at once a step/);
+    assert.ok(await page.locator('#panes').isHidden());
+    for (const width of [360, 1280]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.locator('#comparison').scrollIntoViewIfNeeded();
+      await session.screenshot(`multiverse-${width}`);
+    }
+    await lanes.nth(5).getByRole('button', { name: 'Use this: Strength 5' }).click();
+    await settled(page);
+    assert.equal(await page.locator('#strength').inputValue(), '5');
+    assert.ok(await page.locator('#multiverse').isHidden());
+    assert.equal((await shown(page, 'steered')).text, answers[5]);
+    assert.equal((await shown(page, 'plain')).text, answers[0]);
+  });
+
+  test('all styles answer at once', async () => {
+    await page.locator('#views').getByLabel('All styles').check();
+    await settled(page);
+    const titles = await page.locator('#multiverse h2').allInnerTexts();
+    assert.deepEqual(titles, ['Plain', ...await page.locator('.preset-name').allInnerTexts()]);
+    const texts = await page.locator('#multiverse .answer').allInnerTexts();
+    assert.match(texts[1], /^let['’]s/i);
+    assert.match(texts[2], /^step 1/i);
+    await page.locator('#views').getByLabel('Two').check();
+    await settled(page);
+    assert.deepEqual(session.problems, []);
+  });
+
+  test('while answers stream, no task keeps the page from drawing for more than 50 ms', async () => {
+    for (const view of ['Two', 'Eight strengths']) {
+      await page.locator('#views').getByLabel(view).check();
+      await settled(page);
+      await setLongestAnswer(page, 300);
+      await page.evaluate(() => {
+        const tasks = (/** @type {any} */ (window).tasks = /** @type {number[]} */ ([]));
+        new PerformanceObserver((list) => tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });
+      });
+      await page.locator('#question').fill('Why do cats purr?');
+      await send(page);
+      await page.waitForTimeout(1500);
+      assert.notEqual(await page.locator('#composer').getAttribute('data-state'), 'asking', 'the answers stream while this is measured');
+      /** @type {number[]} */
+      const tasks = await page.evaluate(() => /** @type {any} */ (window).tasks);
+      assert.deepEqual(tasks.filter((ms) => ms > 50), [], `${view}: ${tasks.join(', ')} ms`);
+      await page.keyboard.press('Escape');
+      await settled(page);
+      await setLongestAnswer(page, 24);
+    }
+  });
+
+  test('a text that falls apart is told of, with what to do', async () => {
+    await page.locator('#views').getByLabel('Two').check();
+    await settled(page);
+    await setLongestAnswer(page, 160);
+    await setStrength(page, 10);
+    await ask(page, QUESTION);
+    await settled(page);
+    assert.match(await page.locator('#advice').innerText(), /fell apart: that much is too strong/);
+    await setStrength(page, 4);
+    assert.ok(await page.locator('#advice').isHidden());
+  });
+});
+
+test('choices are kept for the next visit, until one starts over', async () => {
+  const { page, url, close } = await open();
+  try {
+    await page.locator('.preset', { hasText: 'Analogy' }).click();
+    await setStrength(page, 5.5);
+    await page.locator('#views').getByLabel('All styles').check();
+    await setLongestAnswer(page, 33);
+    await page.locator('#question').press('Tab');
+    await page.goto(url);
+    await page.locator('.preset').first().waitFor();
+    const chosen = async () => [
+      await page.locator('.preset input:checked').inputValue(),
+      await page.locator('#strength').inputValue(),
+      await page.locator('#views input:checked').inputValue(),
+      await page.locator('#max-tokens').inputValue(),
+    ];
+    assert.deepEqual(await chosen(), ['analogy', '5.5', 'styles', '33']);
+    await page.locator('#start-over').click();
+    assert.deepEqual(await chosen(), ['think-aloud', '4', 'two', '160']);
+    await page.goto(url);
+    await page.locator('.preset').first().waitFor();
+    assert.deepEqual(await chosen(), ['think-aloud', '4', 'two', '160']);
+  } finally {
+    await close();
+  }
+});
+
+test('Markdown is drawn as such, and nothing in it becomes a link, a picture or a script', async () => {
+  const { page, problems, close } = await open();
+  try {
+    /** @type {string[]} */
+    const asked = [];
+    page.on('request', (request) => asked.push(request.url()));
+    const html = await page.evaluate(async () => {
+      const { MarkdownView } = await import(/** @type {any} */ (new URL('markdown.js', /** @type {HTMLScriptElement} */ (document.querySelector('script[type=module]')).src).href));
+      const root = document.createElement('div');
+      const view = new MarkdownView(root);
+      const text = [
+        '# Steps', 'One **bold**, one *light*, `a < b` &amp; 3 < 4.', '2. two\n3. three', '- x\n  - y', '| a | b |\n|---|---|\n| 1 | 2 |',
+        '<img src=x onerror="document.title=1"> <b>raw</b>', '<script>document.title = 2</script>', '[click](javascript:alert(1)) ![pic](https://example.org/p.png)',
+      ].join('\n\n');
+      // As it streams, one character after the other.
+      for (let i = 1; i <= text.length; i += 1) view.show(text.slice(0, i));
+      document.body.append(root);
+      return root.innerHTML;
+    });
+    for (const part of ['<p><strong>', '<strong>', '<em>', '<code>a &lt; b</code>', '<ol start="2"><li>', '<ul><li>', '<th>', '<td>']) assert.ok(html.includes(part), `${part} in ${html}`);
+    assert.doesNotMatch(html, /<(img|script|a|b)[ >]/);
+    assert.ok(html.includes('&lt;img src=x') && html.includes('&amp;'), html);
+    assert.deepEqual(asked, []);
+    assert.notEqual(await page.title(), '1');
+    assert.deepEqual(problems, []);
+  } finally {
+    await close();
+  }
+});
