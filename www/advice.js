@@ -14,13 +14,17 @@ const ENOUGH_WORDS = 25;
 const FEWEST_DIFFERENT = 0.3;
 const FEWEST_LETTERS = 0.55;
 
-/** Whether this is no text that anybody would write. @param {string} text */
-function isNonsense(text) {
+/** Whether the same words come again and again. @param {LaneResult} result */
+function goesInCircles({ text, stopReason }) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (words.length < ENOUGH_WORDS) return false;
+  return stopReason === 'repeating' || (words.length >= ENOUGH_WORDS && new Set(words).size < FEWEST_DIFFERENT * words.length);
+}
+
+/** Whether this is no text that anybody would write. @param {LaneResult} result */
+function isNonsense({ text }) {
   const letters = text.match(/[\p{L}\p{M}\p{N}]/gu)?.length ?? 0;
   const visible = text.match(/\S/gu)?.length ?? 0;
-  return new Set(words).size < FEWEST_DIFFERENT * words.length || letters < FEWEST_LETTERS * visible;
+  return visible >= 4 * ENOUGH_WORDS && letters < FEWEST_LETTERS * visible;
 }
 
 /**
@@ -30,8 +34,9 @@ function isNonsense(text) {
  * @returns {string} nothing where all is well
  */
 export function adviceFor({ preset, strength }, [plain, steered], wasHidden) {
-  if (plain && isNonsense(plain.text)) return texts.advice.plainNonsense;
-  const isLost = steered?.stopReason === 'repeating' || (steered !== undefined && isNonsense(steered.text));
+  if (plain && isNonsense(plain)) return texts.advice.plainNonsense;
+  const isLost = steered && (goesInCircles(steered) || isNonsense(steered));
   if (strength !== 0 && isLost) return strength > preset.recommended.values ? texts.advice.tooStrong : texts.advice.circles;
+  if (plain && goesInCircles(plain)) return texts.advice.plainCircles;
   return wasHidden ? texts.advice.wasHidden : '';
 }

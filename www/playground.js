@@ -218,7 +218,9 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
       if (!steered) memory.plain(promptTokens);
       else {
         const { preset: { label }, strength } = steered;
-        memory.steered({ tokens: promptTokens, label, strength, layers, firstLayer: advanced.firstLayer, lastLayer: advanced.lastLayer ?? layers - 1 });
+        const isOne = run.lanes.length > 2;
+        const what = isOne ? texts.memory.whats(composer.view === 'strengths', label) : texts.memory.what(label, strength);
+        memory.steered({ tokens: promptTokens, what, isOne, layers, firstLayer: advanced.firstLayer, lastLayer: advanced.lastLayer ?? layers - 1 });
       }
     }
     doing = 'generating';
@@ -241,7 +243,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
   function finish(run) {
     const { lanes, results, latest } = run;
     const steered = results.findLast((result) => result?.write);
-    if (steered?.write) memory.measured(steered.write);
+    if (steered?.write && lanes.length === 2) memory.measured(steered.write);
     inside.offer(composer.view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 1);
     composer.canFollowUp = composer.view === 'two';
     onResult(latest && run);

@@ -33,7 +33,7 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
     const { promptTokens: tokens, strength, layers, command, write } = recording.steered;
     player.show(index, texts.recording.caption(recording.question, label, strength), [recording.plain.command, command]);
     memory.reading(tokens);
-    memory.steered({ tokens, label, strength, layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
+    memory.steered({ tokens, what: texts.memory.what(label, strength), layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
     memory.measured(write);
     const lanes = [{ pane: plain, ...recording.plain }, { pane: steered, ...recording.steered }];
     const last = Math.max(...lanes.map(({ pieces }) => pieces.length));

@@ -165,14 +165,18 @@ export const texts = {
     reading: (tokens) => `Reading your prompt: ${format.count(tokens)} tokens, the chat format around the question included.`,
     /**
      * The parts before, in, and after the emphasis.
-     * @param {number} tokens @param {string} label @param {number} strength @param {number} layers
+     * @param {number} tokens @param {string} what @param {number} layers @param {boolean} isOne of several answers
      * @returns {[string, string, string]}
      */
-    steered: (tokens, label, strength, layers) => [
-      `Your prompt filled ${format.count(tokens)} slots of memory. For the steered answer only, `,
-      `${label} × ${format.strength(strength)}`,
+    steered: (tokens, what, layers, isOne) => [
+      `Your prompt filled ${format.count(tokens)} slots of memory. ${isOne ? 'For each steered answer' : 'For the steered answer only'}, `,
+      what,
       ` was added to the last one: once, in ${layers} layers.`,
     ],
+    /** @param {string} label @param {number} strength */
+    what: (label, strength) => `${label} × ${format.strength(strength)}`,
+    /** What is added for each of several answers. @param {boolean} isOneStyle @param {string} label */
+    whats: (isOneStyle, label) => (isOneStyle ? `${label} in its own strength` : 'its own style'),
     /** @param {string} largest @param {number} layer */
     measured: (largest, layer) => ` At the most, in layer ${layer}, what was added is ${largest} times as long as what was there.`,
     /** @param {number} tokens */
@@ -234,6 +238,7 @@ export const texts = {
 
   advice: {
     plainNonsense: 'The plain answer makes no sense, so steering is not to blame. A high temperature does that; if it is 0, this device may compute wrongly: choose “Run it on: the CPU” under “Choose a model”, and ask again.',
+    plainCircles: 'The plain answer went round in circles, which a small model does by itself: steering is not to blame. Another question, or a temperature above 0, helps.',
     tooStrong: 'The steered answer fell apart: that much is too strong here. Move the slider towards the recommended strength.',
     circles: 'The steered answer went round in circles. A small model does; a lower strength, a higher repetition penalty or another question helps.',
     wasHidden: 'This tab was in the background meanwhile. Browsers slow such tabs down: the answers are the same, the times are not this device’s.',

@@ -142,16 +142,21 @@ describe('the playground', () => {
   });
 
   test('a system prompt is told to the model', async () => {
-    await page.locator('#advanced summary').click();
-    await page.locator('#temperature').fill('0');
-    await page.locator('#system').fill('You are a pirate. You begin each answer with "Arr".');
-    await page.locator('#advanced summary').click();
-    await ask(page, QUESTION);
-    await settled(page);
-    assert.match((await shown(page, 'plain')).text, /^arr/i);
-    await page.locator('#advanced summary').click();
-    await page.locator('#system').fill('');
-    await page.locator('#advanced summary').click();
+    const setSystem = async (/** @type {string} */ text) => {
+      await page.locator('#advanced summary').click();
+      await page.locator('#temperature').fill('0');
+      await page.locator('#system').fill(text);
+      await page.locator('#advanced summary').click();
+      await ask(page, QUESTION);
+      await settled(page);
+      return { ...(await shown(page, 'plain')), prompt: Number(/^\d+/.exec(await figure(page, 'Prompt'))?.[0]) };
+    };
+    const usual = await setSystem('');
+    const told = await setSystem('You are a pirate.');
+    assert.notEqual(told.text, usual.text);
+    // In place of the model's own, which is longer.
+    assert.ok(told.prompt < usual.prompt - 5 && told.prompt > 15, `${told.prompt} tokens instead of ${usual.prompt}`);
+    assert.deepEqual(await setSystem(''), { ...usual, stats: (await shown(page, 'plain')).stats });
   });
 
   test('eight strengths are answered at once, and one of them can be used', async () => {

@@ -84,13 +84,13 @@ export function createMemory() {
     },
 
     /**
-     * @param {{ tokens: number, label: string, strength: number, firstLayer: number, lastLayer: number, layers: number }} write
-     *   the layers that are written to, and how many the model has
+     * @param {{ tokens: number, what: string, isOne?: boolean, firstLayer: number, lastLayer: number, layers: number }} write
+     *   what is added, whether that is for one of several answers, the layers that are written to, and how many the model has
      */
-    steered({ tokens, label, strength, firstLayer, lastLayer, layers }) {
+    steered({ tokens, what, isOne = false, firstLayer, lastLayer, layers }) {
       enter('steered');
-      const [before, what, after] = texts.memory.steered(tokens, label, strength, 1 + lastLayer - firstLayer);
-      caption.replaceChildren(before, create('strong', { textContent: what }), after);
+      const [before, added, after] = texts.memory.steered(tokens, what, 1 + lastLayer - firstLayer, isOne);
+      caption.replaceChildren(before, create('strong', { textContent: added }), after);
       heat(layers, (layer) => (layer >= firstLayer && layer <= lastLayer ? 0.5 : 0));
     },
 
