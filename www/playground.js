@@ -204,7 +204,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
     function show(event) {
       if (event.type === 'prompt') {
         promptTokens = event.tokens;
-        memory.reading(promptTokens);
+        memory.reading(promptTokens, request.maxTokens);
       } else if (event.type === 'token') {
         if (!written) showWrite();
         shown[first + event.lane].append(event.text);

@@ -32,11 +32,11 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
     const { label = '' } = presets.find(({ id }) => id === recording.preset) ?? {};
     const { promptTokens: tokens, strength, layers, command, write } = recording.steered;
     player.show(index, texts.recording.caption(recording.question, label, strength), [recording.plain.command, command]);
-    memory.reading(tokens);
-    memory.steered({ tokens, what: texts.memory.what(label, strength), layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
-    memory.measured(write);
     const lanes = [{ pane: plain, ...recording.plain }, { pane: steered, ...recording.steered }];
     const last = Math.max(...lanes.map(({ pieces }) => pieces.length));
+    memory.reading(tokens, last);
+    memory.steered({ tokens, what: texts.memory.what(label, strength), layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
+    memory.measured(write);
     for (const { pane } of lanes) pane.start();
     let at = 0;
     function step() {

@@ -55,7 +55,7 @@ describe('a visit', () => {
 
   test('it looks the same on a phone and on a desktop, by day and by night', async () => {
     const { page } = session;
-    for (const width of [360, 768, 1280]) {
+    for (const width of [360, 768, 1280, 1920]) {
       for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
         await page.setViewportSize({ width, height: 800 });
         await page.emulateMedia({ colorScheme });

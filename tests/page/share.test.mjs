@@ -19,7 +19,7 @@ test('a link brings the question and the settings, and loads nothing by itself',
     const answers = [await shown(page, 'plain'), await shown(page, 'steered')];
 
     await page.getByRole('button', { name: 'Copy as Markdown' }).click();
-    await page.getByText('as Markdown').waitFor();
+    await page.locator('#share-status', { hasText: 'as Markdown' }).waitFor();
     const text = await clipboard();
     for (const part of ['**Why & how: #1, 100 %?**', 'Numbered steps × 5.5', ...answers.map((answer) => answer.text.trim())]) {
       assert.ok(text.includes(part), `${part} in ${text}`);

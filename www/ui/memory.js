@@ -12,9 +12,6 @@ import { create, element, part } from './dom.js';
 /** Until a model says how many it has. */
 const USUAL_LAYERS = 30;
 
-/** Columns that are left for an answer before the picture has to shrink. */
-const ANSWER_ROOM = 120;
-
 export function createMemory() {
   const root = element('memory', HTMLElement);
   const strips = element('memory-strips', HTMLDivElement);
@@ -22,7 +19,6 @@ export function createMemory() {
   const slot = part(strips, '.steered .strip-slot');
   const promptLabel = part(strips, '.strip-prompt');
   const answers = [part(strips, '.plain .strip-answer'), part(strips, '.steered .strip-answer')];
-  let prompt = 0;
   /** @type {number | undefined} */
   let frame;
   let written = [0, 0];
@@ -55,7 +51,6 @@ export function createMemory() {
     written = tokens;
     frame ??= requestAnimationFrame(() => {
       frame = undefined;
-      strips.style.setProperty('--columns', String(prompt + Math.max(ANSWER_ROOM, ...written)));
       answers.forEach((answer, i) => answer.style.setProperty('--count', String(written[i])));
     });
   }
@@ -67,11 +62,11 @@ export function createMemory() {
     empty,
     grow,
 
-    /** @param {number} tokens */
-    reading(tokens) {
+    /** @param {number} tokens @param {number} room for so many of an answer: nothing moves while they come */
+    reading(tokens, room) {
       enter('reading');
-      prompt = tokens;
-      strips.style.setProperty('--count', String(tokens));
+      strips.style.setProperty('--columns', String(tokens + room));
+      for (const side of ['--count', '--steered-count']) strips.style.setProperty(side, String(tokens));
       caption.textContent = texts.memory.reading(tokens);
       promptLabel.textContent = texts.memory.labels.prompt(tokens);
       grow([0, 0]);
@@ -95,7 +90,9 @@ export function createMemory() {
     },
 
     /** How large the write was. @param {SlotWrite} write */
-    measured({ values, keys }) {
+    measured({ position, values, keys }) {
+      // In a conversation, the two sides may have said more or less.
+      strips.style.setProperty('--steered-count', String(position + 1));
       const changes = values.map((value, layer) => Math.max(value, keys[layer]));
       const largest = Math.max(...changes);
       if (largest <= 0) return;
