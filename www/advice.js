@@ -31,12 +31,13 @@ function isNonsense({ text }) {
  * @param {Lane} steering of the steered answer
  * @param {(LaneResult | undefined)[]} results plain and steered
  * @param {boolean} wasHidden whether the tab was in the background meanwhile
- * @returns {string} nothing where all is well
+ * @returns {{ side: 0 | 1, text: string } | undefined} nothing where all is well
  */
 export function adviceFor({ preset, strength }, [plain, steered], wasHidden) {
-  if (plain && isNonsense(plain)) return texts.advice.plainNonsense;
+  const { plainNonsense, plainCircles, tooStrong, circles, wasHidden: inBackground } = texts.advice;
+  if (plain && isNonsense(plain)) return { side: 0, text: plainNonsense };
   const isLost = steered && (goesInCircles(steered) || isNonsense(steered));
-  if (strength !== 0 && isLost) return strength > preset.recommended.values ? texts.advice.tooStrong : texts.advice.circles;
-  if (plain && goesInCircles(plain)) return texts.advice.plainCircles;
-  return wasHidden ? texts.advice.wasHidden : '';
+  if (strength !== 0 && isLost) return { side: 1, text: strength > preset.recommended.values ? tooStrong : circles };
+  if (plain && goesInCircles(plain)) return { side: 0, text: plainCircles };
+  return wasHidden ? { side: 1, text: inBackground } : undefined;
 }

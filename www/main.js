@@ -137,6 +137,7 @@ async function start(list, presetsOf, recorded) {
     notice.hide();
     recordings.end();
     playground.forget();
+    share.hide();
     advanced.settings = {};
     composer.view = 'two';
     composer.edit('');

@@ -73,6 +73,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
     composer.state = 'busy';
     inside.offer(false);
     onResult(undefined);
+    numbers.start();
     asked.show(question, conversation.turns.length);
     reveal('comparison');
     announce(texts.status.answering);
@@ -247,7 +248,8 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
     inside.offer(composer.view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 1);
     composer.canFollowUp = composer.view === 'two';
     onResult(latest && run);
-    asked.advise(composer.view === 'two' ? adviceFor(lanes[1], results, wasHidden) : '');
+    const advice = composer.view === 'two' && adviceFor(lanes[1], results, wasHidden);
+    if (advice) panes[advice.side].advise(advice.text);
     const stopped = results.some((result) => result?.stopReason === 'cancelled');
     announce(texts.status.done(results.map((result) => result?.tokens.length ?? 0), stopped));
   }

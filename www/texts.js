@@ -245,6 +245,7 @@ export const texts = {
   },
 
   numbers: {
+    names: ['Prompt', 'Prefill', 'First token', 'Steering write', 'Decode', 'Memory', 'Runs on'],
     /**
      * Name, figure, and what it means.
      * @param {GenerateResult} result @param {EngineInfo} info @param {boolean} wasHidden
@@ -254,22 +255,24 @@ export const texts = {
       const { prefillMs, prefillTokens, steeringMs, decodeMs, decodeSteps, firstTokenMs } = timings;
       const perToken = decodeSteps > 0 ? decodeMs / decodeSteps : 0;
       const away = wasHidden ? ', tab in the background' : '';
-      /** @type {[string, string, string][]} */
-      const rows = [
-        ['Prompt', format.count(lanes[0].promptTokens), 'tokens'],
-        prefillTokens === 0 ? ['Prefill', 'none', 'the prompt was in memory already'] : ['Prefill', format.milliseconds(prefillMs), `for ${format.count(prefillTokens)} tokens${away}`],
-        ['First token', format.milliseconds(firstTokenMs), `after the question${away}`],
-      ];
-      if (steeringMs > 0) rows.push(['Steering write', format.microseconds(1000 * steeringMs), perToken > 0 ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once']);
-      if (perToken > 0) rows.push(['Decode', format.rate(1000 / perToken), `steps/s, ${lanes.length === 1 ? 'one token' : `${lanes.length} tokens at once`} a step${away}`]);
-      rows.push(['Memory', format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of the processor']);
-      rows.push(['Runs on', backend === 'gpu' ? 'GPU' : 'CPU', device + (software ? ', computes in software' : '')]);
-      return rows;
+      const written = steeringMs > 0;
+      const decoded = perToken > 0;
+      const atOnce = lanes.length === 1 ? 'one token' : `${lanes.length} tokens at once`;
+      return /** @type {[string, string][]} */ ([
+        [format.count(lanes[0].promptTokens), 'tokens'],
+        prefillTokens === 0 ? ['none', 'the prompt was in memory already'] : [format.milliseconds(prefillMs), `for ${format.count(prefillTokens)} tokens${away}`],
+        [format.milliseconds(firstTokenMs), `after the question${away}`],
+        written ? [format.microseconds(1000 * steeringMs), decoded ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once'] : ['none', 'the strength is off'],
+        decoded ? [format.rate(1000 / perToken), `steps/s, ${atOnce} a step${away}`] : ['none', ''],
+        [format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of the processor'],
+        [backend === 'gpu' ? 'GPU' : 'CPU', device + (software ? ', computes in software' : '')],
+      ]).map(([figure, meaning], i) => [texts.numbers.names[i], figure, meaning]);
     },
   },
 
   inside: {
     look: 'Look inside',
+    hint: 'Ask something first, with the strength above off.',
     /** @param {number} position @param {number} layers @param {number} heads @param {number} largest */
     write: (position, layers, heads, largest) =>
       `Slot ${format.count(position + 1)} of the memory, ${layers} layers by ${heads} heads. The darker, the longer what was added is beside what was there; the darkest is ${format.strength(largest)} times as long.`,

@@ -7,7 +7,7 @@ import { ask, modelReady, open, setLongestAnswer, setStrength, settled } from '.
 test('the write is drawn, and each word is shown with what else could have come', async () => {
   const { page, problems, screenshot, close } = await open('?backend=cpu');
   try {
-    assert.ok(await page.locator('#inside').isHidden());
+    assert.ok(await page.locator('#inside-button').isDisabled());
     await setLongestAnswer(page, 16);
     await ask(page, 'Why is the sky blue?');
     await modelReady(page);
@@ -38,7 +38,8 @@ test('the write is drawn, and each word is shown with what else could have come'
     await setStrength(page, 0);
     await ask(page, 'Why is the sky blue?');
     await settled(page);
-    assert.ok(await page.locator('#inside').isHidden());
+    assert.ok(await page.locator('#inside-button').isDisabled());
+    assert.match(await page.locator('#inside-hint').innerText(), /strength above off/);
     assert.deepEqual(problems, []);
   } finally {
     await close();

@@ -224,9 +224,9 @@ describe('the playground', () => {
     await setStrength(page, 10);
     await ask(page, QUESTION);
     await settled(page);
-    assert.match(await page.locator('#advice').innerText(), /fell apart: that much is too strong/);
+    assert.match(await page.locator('#steered .advice').innerText(), /fell apart: that much is too strong/);
     await setStrength(page, 4);
-    assert.ok(await page.locator('#advice').isHidden());
+    assert.ok(await page.locator('#steered .advice').isHidden());
   });
 });
 

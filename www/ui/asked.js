@@ -1,4 +1,4 @@
-/** The question that is shown, with what can be done with it, and what to do about its answers. */
+/** The question that is shown, with what can be done with it. */
 
 import { texts } from '../texts.js';
 import { element } from './dom.js';
@@ -7,29 +7,18 @@ import { element } from './dom.js';
 export function createAsked({ onEdit, onAgain }) {
   const root = element('asked', HTMLDivElement);
   const line = element('asked-question', HTMLParagraphElement);
-  const advice = element('advice', HTMLParagraphElement);
   element('asked-edit', HTMLButtonElement).addEventListener('click', onEdit);
   element('asked-again', HTMLButtonElement).addEventListener('click', onAgain);
 
-  /** @param {string} words nothing where there is none */
-  function advise(words) {
-    advice.textContent = words;
-    advice.hidden = !words;
-  }
-
   return {
-    advise,
-
     /** @param {string} question @param {number} turns before it */
     show(question, turns) {
       line.textContent = texts.asked.line(question, turns);
       root.hidden = false;
-      advise('');
     },
 
     hide() {
       root.hidden = true;
-      advise('');
     },
   };
 }

@@ -11,6 +11,7 @@ const FAR_NATS = 4;
 /** @param {() => void} onLook */
 export function createInside(onLook) {
   const root = element('inside', HTMLElement);
+  const hint = element('inside-hint', HTMLParagraphElement);
   const button = element('inside-button', HTMLButtonElement);
   const bar = element('inside-progress', HTMLProgressElement);
   const result = element('inside-result', HTMLDivElement);
@@ -21,6 +22,7 @@ export function createInside(onLook) {
   const { caption, tBodies: [body] } = table;
 
   button.textContent = texts.inside.look;
+  hint.textContent = texts.inside.hint;
   button.addEventListener('click', onLook);
 
   /** @param {Inspection} inspection */
@@ -77,7 +79,8 @@ export function createInside(onLook) {
   return {
     /** There are new answers, or none. @param {boolean} canLook */
     offer(canLook) {
-      root.hidden = !canLook;
+      button.disabled = !canLook;
+      hint.textContent = canLook ? '' : texts.inside.hint;
       result.hidden = true;
       button.hidden = false;
     },

@@ -8,16 +8,27 @@ import { create, element } from './dom.js';
 export function createNumbers() {
   const root = element('numbers', HTMLDListElement);
 
+  /** @param {[string, string, string][]} rows name, figure, and what it means */
+  function fill(rows) {
+    root.replaceChildren(...rows.map(([name, figure, meaning]) =>
+      create('div', {}, create('dt', { textContent: name }), create('dd', {}, create('b', { textContent: figure }), document.createTextNode(` ${meaning}`)))));
+    root.hidden = false;
+  }
+
   return {
     hide() {
       root.hidden = true;
+      root.replaceChildren();
+    },
+
+    /** Takes the room that the figures will have, so that nothing moves when they come. */
+    start() {
+      if (root.childElementCount === 0) fill(texts.numbers.names.map((name) => [name, '–', '']));
     },
 
     /** @param {GenerateResult} result @param {EngineInfo} info @param {boolean} wasHidden whether the tab was in the background meanwhile */
     show(result, info, wasHidden) {
-      root.replaceChildren(...texts.numbers.rows(result, info, wasHidden).map(([name, figure, meaning]) =>
-        create('div', {}, create('dt', { textContent: name }), create('dd', {}, create('b', { textContent: figure }), document.createTextNode(` ${meaning}`)))));
-      root.hidden = false;
+      fill(texts.numbers.rows(result, info, wasHidden));
     },
   };
 }

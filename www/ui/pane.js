@@ -19,6 +19,7 @@ export function createPane(root) {
   const turns = part(root, '.turns');
   const answer = part(root, '.answer');
   const stats = part(root, '.stats');
+  const advice = part(root, '.advice');
   const copy = part(root, '.pane-copy');
   let view = new MarkdownView(answer);
   let text = '';
@@ -42,6 +43,7 @@ export function createPane(root) {
     answer.replaceChildren(words);
     answer.classList.add('waiting');
     answer.classList.toggle('streaming', streaming);
+    advice.hidden = true;
     copy.hidden = true;
   }
 
@@ -158,6 +160,13 @@ export function createPane(root) {
     recorded(count, reason) {
       first = 0;
       end(count, 0, reason);
+    },
+
+    /** What to do about the answer. @param {string} words */
+    advise(words) {
+      advice.textContent = words;
+      advice.hidden = false;
+      transcript.scrollTop = transcript.scrollHeight;
     },
 
     /** @param {LaneResult} result */

@@ -7,6 +7,7 @@ import { download, element } from './dom.js';
 export function createShare({ link, text, json }) {
   const root = element('share', HTMLDivElement);
   const status = element('share-status', HTMLParagraphElement);
+  const buttons = root.querySelectorAll('button');
   element('share-link', HTMLButtonElement).addEventListener('click', () => void copy(link(), texts.share.linkCopied));
   element('share-text', HTMLButtonElement).addEventListener('click', () => void copy(text(), texts.share.textCopied));
   element('share-json', HTMLButtonElement).addEventListener('click', () => {
@@ -27,9 +28,14 @@ export function createShare({ link, text, json }) {
   }
 
   return {
-    /** @param {boolean} hasAnswers */
+    hide() {
+      root.hidden = true;
+    },
+
+    /** @param {boolean} hasAnswers else it only takes its room, for answers that come */
     offer(hasAnswers) {
-      root.hidden = !hasAnswers;
+      root.hidden = false;
+      for (const button of buttons) button.disabled = !hasAnswers;
       status.textContent = '';
     },
   };
