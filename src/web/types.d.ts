@@ -118,14 +118,15 @@ export interface GenerateRequest {
   messages: ChatMessage[];
   /**
    * One entry for each answer; at most eight. The KV cache is two lanes of `EngineInfo.capacity`
-   * positions. A request that needs more has it cut into eight, of a quarter as many each, and the next one
-   * that does with two has it put together again; each time, what was cached is forgotten.
+   * positions. A request for more answers has it cut into eight lanes, of about a quarter as many each;
+   * the next one that does with two has it put together again. What was cached is forgotten then.
    */
   lanes: LaneOptions[];
   /**
    * The lane of the KV cache that the first answer takes, the others those after it; 0 where it is
-   * missing. An answer can so be made anew beside one that stays: lane 1 with another strength, then
-   * `inspect(0, 1)`. Events and results count from 0 all the same.
+   * missing. So an answer is made anew beside others that stay: that of lane 1 with another strength, to
+   * be inspected beside the plain one. Where it is given, the cache stays cut as it is if it has the lanes.
+   * Events and results count from 0 all the same.
    */
   firstLane?: number;
   /** How tokens are chosen, in all lanes. */
@@ -224,7 +225,11 @@ export interface Timings {
   prefillMs: number;
   /** Tokens that were computed for it. */
   prefillTokens: number;
-  /** The write of the vectors; 0 without steering. */
+  /**
+   * The write of the vectors, until the device says that it is done: on a GPU mostly that answer's way.
+   * 0 without steering. Browsers round their clocks, to 0.005 ms up to 1 ms, so a CPU's write may be 0
+   * too.
+   */
   steeringMs: number;
   decodeMs: number;
   decodeSteps: number;
@@ -431,7 +436,7 @@ export interface Calibration {
 export interface EvaluateRequest {
   /** JSON lines in the form of GSM8K or ARC. */
   questions: string;
-  conditions: (LaneOptions & {
+  conditions: (Omit<LaneOptions, "messages"> & {
     name: string;
     /** What follows the question, in a paragraph of its own. */
     appended?: string;
