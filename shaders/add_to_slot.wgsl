@@ -2,12 +2,7 @@
 // every layer at once: the one write that the method consists of.
 // Grid: (vec4s of keys in one slot over all layers).
 
-struct Target {
-    lane: u32,
-    position: u32,
-}
-
-@group(0) @binding(0) var<uniform> steered: Target;
+@group(0) @binding(0) var<uniform> slot: u32;
 @group(0) @binding(1) var<storage, read> delta_keys: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> delta_values: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> keys: array<vec4<Cached>>;
@@ -19,7 +14,7 @@ fn add_to_slot(@builtin(global_invocation_id) id: vec3<u32>) {
         return;
     }
     let layer = id.x / SLOT_VEC4;
-    let at = slot_address(layer * LANES + steered.lane, steered.position) + id.x % SLOT_VEC4;
+    let at = (layer * SLOTS + slot) * SLOT_VEC4 + id.x % SLOT_VEC4;
     keys[at] = vec4<Cached>(vec4<f32>(keys[at]) + delta_keys[id.x]);
     values[at] = vec4<Cached>(vec4<f32>(values[at]) + delta_values[id.x]);
 }

@@ -38,7 +38,7 @@ fn attention(
     let head = group.x * TILE;
     let kv_head = head / (N_HEADS / N_KV_HEADS);
     let q_head = row * N_HEADS + head;
-    let lane_start = slot_address(batch.rows[row].lane, 0u) + kv_head * HEAD_VEC4;
+    let lane_start = slot_of(row, 0u) * SLOT_VEC4 + kv_head * HEAD_VEC4;
     let length = select(0u, batch.rows[row].position + 1u, is_computed(row));
     let share = (length + SPLITS - 1u) / SPLITS;
     let start = min(group.z * share, length);

@@ -1,9 +1,5 @@
 // Addresses in the KV cache. Keys and values have a buffer each, of vec4<Cached> (f32, or f16 where
-// the cache is kept in it), in the order [layer, lane, position, KV head, element]; a stage of one
-// layer binds that layer's part alone.
+// the cache is kept in it), in the order [layer, slot, KV head, element]; a stage of one layer binds
+// that layer's part alone. Each of the SLOTS of a layer is a position of a lane, one lane after the other.
 
 const SLOT_VEC4 = N_KV_HEADS * HEAD_DIM / 4u;
-
-fn slot_address(lane: u32, position: u32) -> u32 {
-    return (lane * CAPACITY + position) * SLOT_VEC4;
-}

@@ -4,10 +4,8 @@
 // Grid: (vec4s of keys in one layer of the positions, layers).
 
 struct Copy {
-    source_lane: u32,
-    source_position: u32,
-    target_lane: u32,
-    target_position: u32,
+    source_slot: u32,
+    target_slot: u32,
     length: u32,
 }
 
@@ -20,9 +18,9 @@ fn copy_slots(@builtin(global_invocation_id) id: vec3<u32>) {
     if (id.x >= copy.length * SLOT_VEC4) {
         return;
     }
-    let layer = id.y * LANES;
-    let source = slot_address(layer + copy.source_lane, copy.source_position) + id.x;
-    let destination = slot_address(layer + copy.target_lane, copy.target_position) + id.x;
+    let layer = id.y * SLOTS;
+    let source = (layer + copy.source_slot) * SLOT_VEC4 + id.x;
+    let destination = (layer + copy.target_slot) * SLOT_VEC4 + id.x;
     keys[destination] = keys[source];
     values[destination] = values[source];
 }

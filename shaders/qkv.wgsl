@@ -34,7 +34,7 @@ fn store(pair: u32, row: u32, sums: vec2<f32>) {
     let head = pair / HALF;
     let element = pair % HALF;
     let position = batch.rows[row].position;
-    let slot = slot_address(batch.rows[row].lane, position) * 4u + element;
+    let slot = slot_of(row, position) * SLOT_VEC4 * 4u + element;
     let turn = rope[position * HALF + element];
     let rotated = vec2(
         product.x * turn.x - product.y * turn.y,

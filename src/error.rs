@@ -212,14 +212,14 @@ pub enum Error {
         reason: String,
     },
     /// The prompt and the answer do not fit the KV cache.
-    #[error(
-        "{need} tokens do not fit the context of {capacity}. Shorten the prompt or ask for fewer tokens"
-    )]
+    #[error("{need} tokens do not fit the context of {capacity}. Shorten the prompt or {}", fewer(*.lanes))]
     ContextFull {
         /// Tokens wanted in one lane.
         need: usize,
         /// Slots that a lane has.
         capacity: usize,
+        /// Lanes that share the cache.
+        lanes: usize,
     },
     /// A request that makes no sense, from a caller or a command line.
     #[error("{0}")]
@@ -243,4 +243,12 @@ pub enum Error {
         /// Status or network error.
         reason: String,
     },
+}
+
+/// What helps where so many lanes have too little context each.
+fn fewer(lanes: usize) -> &'static str {
+    match lanes {
+        0..=2 => "ask for fewer tokens",
+        _ => "ask for fewer answers at once, which leaves more to each",
+    }
 }

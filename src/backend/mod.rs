@@ -76,6 +76,10 @@ pub struct CacheSize {
     pub capacity: usize,
 }
 
+/// Lanes that a KV cache can be cut into after it was made ([`Backend::cut_cache`]), or as many as it
+/// was made with.
+pub const MOST_LANES: usize = 8;
+
 /// The keys and values of one cached position over all layers, each
 /// `[n_layers, n_kv_heads, head_dim]`; keys after RoPE, in rotate-half order.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,6 +138,11 @@ pub trait Backend {
 
     /// The KV cache's size.
     fn cache_size(&self) -> CacheSize;
+
+    /// Cuts the memory of the KV cache into other lanes, which hold nothing: no more positions in all
+    /// than it was made with, no longer lanes, and no more of them than [`MOST_LANES`] or than it was made
+    /// with.
+    fn cut_cache(&mut self, size: CacheSize);
 
     /// Runs `rows` (at most [`BackendInfo::max_rows`]) through every layer and leaves their keys
     /// and values in the cache. A row sees the cache of its lane up to its own position, the rows

@@ -170,6 +170,7 @@ async fn restart(
             lanes: both[2 - lanes..].to_vec(),
             max_tokens: 1,
             stop_repeating: false,
+            ..Request::default()
         };
         let mut inner = Forward(observer);
         let outcome = generate(engine, &request, &mut inner).await?;

@@ -192,7 +192,12 @@ fn log_softmax(logits: &[f32]) -> Vec<f64> {
 }
 
 /// `|after - before| / |before|` of each head, layer by layer; 0 where nothing was and nothing is.
-fn changes_of(before: &[f32], after: &[f32], heads: usize, size: usize) -> Vec<Vec<f32>> {
+pub(super) fn changes_of(
+    before: &[f32],
+    after: &[f32],
+    heads: usize,
+    size: usize,
+) -> Vec<Vec<f32>> {
     let length = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
     let of_head = |(before, after): (&[f32], &[f32])| {
         let added = length(&mut after.iter().zip(before).map(|(a, b)| a - b));

@@ -10,16 +10,20 @@
 
 mod decode;
 mod inspect;
+mod memory;
 mod score;
+mod write;
 
 pub use decode::DecodeRequest;
 pub use inspect::{Candidate, Inspection, TokenInspection};
+pub use memory::MemoryUse;
 pub use score::Score;
+pub use write::SlotWrite;
 
 use crate::backend::choose::{BackendChoice, choose};
 use crate::backend::cpu::CpuPrecision;
 use crate::backend::gpu::{GpuDevice, KernelChoices};
-use crate::backend::{Backend, BackendInfo, CacheSize, Row, Slot, SlotAddress};
+use crate::backend::{Backend, BackendInfo, CacheSize, MOST_LANES, Row, Slot, SlotAddress};
 use crate::model::Model;
 use crate::model::load::{ByteSource, LoadProgress, load};
 use crate::observer::Observer;
@@ -102,9 +106,14 @@ pub struct Engine {
     model: Model,
     backend: Box<dyn Backend>,
     reason: String,
+    /// The KV cache as it was made.
+    made: CacheSize,
     lanes: Vec<Lane>,
     decoding: Decoding,
 }
+
+/// Positions below which a lane is not worth having: a question and its chat format take as many.
+const LEAST_LANE: usize = 64;
 
 impl Engine {
     /// Reads a model from `source` into the backend that `options` ask for.
@@ -144,12 +153,13 @@ impl Engine {
 
     /// An engine of parts. `reason` is the sentence that [`Engine::backend_reason`] gives.
     pub fn new(model: Model, backend: Box<dyn Backend>, reason: String) -> Self {
-        let lanes = vec![Lane::default(); backend.cache_size().lanes];
+        let made = backend.cache_size();
         Self {
             model,
             backend,
             reason,
-            lanes,
+            made,
+            lanes: vec![Lane::default(); made.lanes],
             decoding: Decoding::default(),
         }
     }
@@ -181,6 +191,41 @@ impl Engine {
             lanes,
             capacity: capacity.saturating_sub(1),
         }
+    }
+
+    /// Has the KV cache in so many lanes, in the memory that it was made with: twice as many are half as
+    /// long, and none is longer than at first. Where it has another number of lanes, what it holds is
+    /// forgotten.
+    ///
+    /// # Errors
+    /// [`Error::InvalidRequest`] for no lanes, more than [`MOST_LANES`] or than the cache was made
+    /// with, or lanes of less than 64 positions.
+    pub fn set_lanes(&mut self, lanes: usize) -> Result<()> {
+        if lanes == self.lanes.len() {
+            return Ok(());
+        }
+        let most = MOST_LANES.max(self.made.lanes);
+        if lanes == 0 || lanes > most {
+            return Err(Error::InvalidRequest(format!(
+                "the KV cache can have from 1 to {most} lanes, not {lanes}"
+            )));
+        }
+        let positions = self.made.lanes * self.made.capacity;
+        let size = CacheSize {
+            lanes,
+            capacity: (positions / lanes).min(self.made.capacity),
+        };
+        if size.capacity <= LEAST_LANE {
+            return Err(Error::InvalidRequest(format!(
+                "{lanes} lanes would have {} tokens each, less than {LEAST_LANE}: load the model with a \
+                 larger capacity, or ask for fewer lanes",
+                size.capacity.saturating_sub(1)
+            )));
+        }
+        self.backend.cut_cache(size);
+        self.lanes = vec![Lane::default(); lanes];
+        self.decoding = Decoding::default();
+        Ok(())
     }
 
     /// The tokens whose keys and values a lane holds; none for a lane that does not exist.
@@ -429,10 +474,7 @@ impl Engine {
                 return Err(Error::InvalidRequest(format!("lane {lane} is named twice")));
             }
             if len + tokens.len() > capacity {
-                return Err(Error::ContextFull {
-                    need: len + tokens.len(),
-                    capacity,
-                });
+                return Err(self.context_full(len + tokens.len()));
             }
             for (position, &token) in (len..).zip(tokens) {
                 self.check_token(token)?;
@@ -444,6 +486,15 @@ impl Engine {
             }
         }
         Ok(rows)
+    }
+
+    pub(crate) fn context_full(&self, need: usize) -> Error {
+        let CacheSize { lanes, capacity } = self.cache_size();
+        Error::ContextFull {
+            need,
+            capacity,
+            lanes,
+        }
     }
 
     /// Takes note of rows that are in the cache now.

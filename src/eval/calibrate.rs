@@ -221,6 +221,7 @@ impl Run<'_> {
             lanes: values.iter().map(lane).collect(),
             max_tokens: self.options.max_tokens,
             stop_repeating: true,
+            ..Request::default()
         };
         generate(engine, &request, watch).await
     }

@@ -68,16 +68,16 @@ impl Condition {
         prompt_ids(model, &[Message { role, content }])
     }
 
-    /// A lane that begins with `prompt`; the request itself has none, because prompts differ.
+    /// A lane with this prompt.
     pub(super) fn lane(
         &self,
         model: &Model,
-        mut prompt: Vec<u32>,
+        prompt: Vec<u32>,
         sample: usize,
     ) -> Result<LaneRequest> {
-        prompt.extend(model.tokenizer.encode(&self.offset)?);
         Ok(LaneRequest {
-            offset: prompt,
+            prompt: Some(prompt),
+            offset: model.tokenizer.encode(&self.offset)?,
             steering: self.steering.clone(),
             activation: self.activation.clone(),
             sampling: Sampling {

@@ -100,10 +100,10 @@ pub async fn run(
                 })
                 .collect::<Result<_>>()?;
             let request = Request {
-                prompt: Vec::new(),
                 lanes,
                 max_tokens,
                 stop_repeating: true,
+                ..Request::default()
             };
             let mut watch = Watch {
                 observer,

@@ -2,6 +2,7 @@
 
 use super::{LaneOutcome, RepetitionGuard, StopReason};
 use crate::Result;
+use crate::engine::SlotWrite;
 use crate::model::{Model, TextStream, Tokenizer};
 
 pub(super) struct LaneState {
@@ -9,6 +10,7 @@ pub(super) struct LaneState {
     pub sequence: Vec<u32>,
     pub stop: Option<StopReason>,
     pub decode_ms: f64,
+    pub write: Option<SlotWrite>,
     tokens: Vec<u32>,
     text: String,
     stream: TextStream,
@@ -24,6 +26,7 @@ impl LaneState {
             sequence,
             stop: None,
             decode_ms: 0.0,
+            write: None,
             tokens: Vec::new(),
             text: String::new(),
             guard: stop_repeating.then(RepetitionGuard::default),
@@ -63,6 +66,7 @@ impl LaneState {
             text: self.text,
             stop_reason: self.stop.unwrap_or(StopReason::Cancelled),
             decode_ms: self.decode_ms,
+            write: self.write,
         }
     }
 }

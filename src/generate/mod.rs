@@ -1,12 +1,13 @@
 //! Generation: from a prompt to the answers of several lanes, as a stream of events.
 //!
 //! In comes a [`Request`]: one prompt, and for each lane what follows it (an offset), how it is
-//! steered and how its tokens are chosen. [`generate`] then does what the method says:
+//! steered and how its tokens are chosen; a lane may have a prompt of its own. [`generate`] then does
+//! what the method says:
 //!
-//! 1. The tokens of a lane are the prompt and its offset. All but the last are prefilled. What the
-//!    lanes have in common is computed once, in lane 0, and copied; what lane 0 still holds of it
-//!    from an earlier request is not computed again. So another strength needs no prefill where all
-//!    lanes have one offset, and a token for each lane that has its own.
+//! 1. The tokens of a lane are its prompt and its offset. All but the last are prefilled. What the
+//!    lanes have in common is computed once, in the first of them, and copied; what a lane still holds
+//!    from an earlier request is not computed again. So another strength needs no prefill, and the next
+//!    turn of a conversation that of what is new.
 //! 2. In a steered lane, the vectors are added to the last cached position.
 //! 3. The last token is the first decode input. All lanes that are not finished decode in one
 //!    batch per step, so the weights are read once for all of them. The lanes sample their own
@@ -25,23 +26,27 @@ pub use sampling::Sampling;
 pub use stop::StopReason;
 
 use crate::backend::{CacheSize, LaneToken};
-use crate::engine::{DecodeRequest, Engine};
+use crate::engine::{DecodeRequest, Engine, SlotWrite};
 use crate::model::{Message, Model};
 use crate::observer::Observer;
 use crate::steering::{Activation, Steering};
 use crate::{Error, Result};
 use lanes::LaneState;
 use serde::Serialize;
+use std::ops::ControlFlow;
 use web_time::{Duration, Instant};
 
-/// One prompt and what to do with it in each lane.
-#[derive(Debug, Clone)]
+/// One prompt and what to do with it in each lane. The default asks for nothing, and is refused.
+#[derive(Debug, Clone, Default)]
 pub struct Request {
     /// Token ids of the prompt in the model's chat format, with the generation prompt:
     /// [`prompt_ids`] makes them of messages.
     pub prompt: Vec<u32>,
-    /// Lane 0 and up; no more than the engine has.
+    /// From [`Request::first_lane`] on; no more than the engine has.
     pub lanes: Vec<LaneRequest>,
+    /// The engine's lane that is the request's first: events and the outcome count from 0 all the same.
+    /// The lanes before it stay as they are.
+    pub first_lane: usize,
     /// Tokens of an answer, the end token included; at least 1.
     pub max_tokens: usize,
     /// Whether an answer that repeats itself ends there: see [`RepetitionGuard`].
@@ -51,6 +56,8 @@ pub struct Request {
 /// What to do with the prompt in one lane. The default is a plain, greedy answer.
 #[derive(Debug, Clone, Default)]
 pub struct LaneRequest {
+    /// Token ids of a prompt of this lane's own, instead of the request's.
+    pub prompt: Option<Vec<u32>>,
     /// Token ids that follow the prompt; may be empty.
     pub offset: Vec<u32>,
     /// What to add to the cache, if anything; all of it in one write.
@@ -111,6 +118,8 @@ pub struct LaneOutcome {
     pub stop_reason: StopReason,
     /// From the first decode step to this lane's last token, in milliseconds.
     pub decode_ms: f64,
+    /// What steering wrote; `None` in a lane that was not steered.
+    pub write: Option<SlotWrite>,
 }
 
 /// Where the time went, in milliseconds.
@@ -167,7 +176,7 @@ pub async fn generate(
     let start = Instant::now();
 
     let sequences: Vec<&[u32]> = lanes.iter().map(|lane| &lane.sequence[..]).collect();
-    let prefilled = prefill::prefill(engine, &sequences, observer).await;
+    let prefilled = prefill::prefill(engine, request.first_lane, &sequences, observer).await;
     timings.prefill_ms = ms(start.elapsed());
     match prefilled {
         Ok(tokens) => timings.prefill_tokens = tokens,
@@ -177,21 +186,41 @@ pub async fn generate(
 
     timings.steering_ms = steer(engine, request, &lanes).await?;
 
+    let stopped = decode(engine, request, &mut lanes, &mut timings, start, observer).await?;
+    for (lane, state) in (request.first_lane..).zip(&mut lanes) {
+        state.write = engine.slot_write(lane).await?;
+    }
+    match stopped {
+        ControlFlow::Break(()) => Ok(cancelled(lanes, timings, observer).await),
+        ControlFlow::Continue(()) => Ok(outcome(lanes, timings)),
+    }
+}
+
+/// Decodes until all lanes have their answers, or the observer asks for a stop.
+async fn decode(
+    engine: &mut Engine,
+    request: &Request,
+    lanes: &mut [LaneState],
+    timings: &mut Timings,
+    start: Instant,
+    observer: &mut dyn Observer<Event>,
+) -> Result<ControlFlow<()>> {
     let decode_start = Instant::now();
-    engine.start_decode(&request.decode_requests(&lanes))?;
+    engine.start_decode(&request.decode_requests(lanes))?;
     loop {
         let tokens = engine.next_step().await?;
         if tokens.is_empty() {
-            return Ok(outcome(lanes, timings));
+            return Ok(ControlFlow::Continue(()));
         }
         timings.decode_steps += 1;
-        for LaneToken { lane: index, token } in tokens {
+        for LaneToken { lane, token } in tokens {
+            let index = lane - request.first_lane;
+            let room = engine.cache_size().capacity - engine.tokens(lane).len();
             let lane = &mut lanes[index];
             if lane.stop.is_some() {
                 // It repeated itself; the device does not know and goes on with it.
                 continue;
             }
-            let room = engine.cache_size().capacity - engine.tokens(index).len();
             let text = lane.push(token, request.max_tokens, room)?;
             timings.decode_ms = ms(decode_start.elapsed());
             if timings.first_token_ms == 0.0 {
@@ -212,27 +241,32 @@ pub async fn generate(
             ];
             for event in events.into_iter().flatten() {
                 if observer.observe(event).await.is_break() {
-                    return Ok(cancelled(lanes, timings, observer).await);
+                    return Ok(ControlFlow::Break(()));
                 }
             }
         }
         if lanes.iter().all(|lane| lane.stop.is_some()) {
-            return Ok(outcome(lanes, timings));
+            return Ok(ControlFlow::Continue(()));
         }
     }
 }
 
 impl Request {
+    /// The prompt of one of its lanes: the lane's own, or that of all.
+    pub fn prompt_of<'a>(&'a self, lane: &'a LaneRequest) -> &'a [u32] {
+        lane.prompt.as_ref().unwrap_or(&self.prompt)
+    }
+
     fn lane_states(&self, engine: &Engine) -> Result<Vec<LaneState>> {
         let refuse = |what: &str| Error::InvalidRequest(what.into());
         let CacheSize { lanes, capacity } = engine.cache_size();
         if self.lanes.is_empty() {
             return Err(refuse("a request needs at least one lane"));
         }
-        if self.lanes.len() > lanes {
+        let wanted = self.first_lane.saturating_add(self.lanes.len());
+        if wanted > lanes {
             return Err(Error::InvalidRequest(format!(
-                "the request has {} lanes, but the KV cache was made for {lanes}",
-                self.lanes.len()
+                "the request needs {wanted} lanes, but the KV cache has {lanes}"
             )));
         }
         if self.max_tokens == 0 {
@@ -241,12 +275,9 @@ impl Request {
         self.lanes
             .iter()
             .map(|lane| {
-                let sequence = [&self.prompt[..], &lane.offset].concat();
+                let sequence = [self.prompt_of(lane), &lane.offset].concat();
                 if sequence.len() > capacity {
-                    return Err(Error::ContextFull {
-                        need: sequence.len(),
-                        capacity,
-                    });
+                    return Err(engine.context_full(sequence.len()));
                 }
                 match sequence.len() {
                     0 => return Err(refuse("the prompt is empty")),
@@ -272,7 +303,7 @@ impl Request {
             .enumerate()
             .filter_map(|(lane, state)| {
                 Some(DecodeRequest {
-                    lane,
+                    lane: self.first_lane + lane,
                     input: *state.sequence.last()?,
                     sampling: self.lanes[lane].sampling,
                     limit: self.max_tokens,
@@ -290,6 +321,7 @@ async fn steer(engine: &mut Engine, request: &Request, lanes: &[LaneState]) -> R
     for (index, (lane, state)) in request.lanes.iter().zip(lanes).enumerate() {
         if !lane.steering.is_empty() {
             let last_cached = state.sequence.len() - 2;
+            let index = request.first_lane + index;
             written |= engine.steer(index, last_cached, &lane.steering).await?;
         }
     }

@@ -7,10 +7,15 @@ use crate::observer::Observer;
 use async_trait::async_trait;
 use std::ops::ControlFlow;
 
-/// Brings all but the last token of each lane's sequence into the cache and gives the number of
-/// tokens that had to be computed.
+/// Brings all but the last token of each sequence into the cache, in lanes from `first_lane` on, and
+/// gives the number of tokens that had to be computed.
+///
+/// What the sequences have in common is computed once and copied, even to where it is already, and so is
+/// a sequence that comes twice: equal lanes must be equal to the last bit. Only a lane that still holds
+/// more of a sequence of its own keeps that.
 pub(super) async fn prefill(
     engine: &mut Engine,
+    first_lane: usize,
     sequences: &[&[u32]],
     observer: &mut dyn Observer<Event>,
 ) -> Result<usize> {
@@ -26,29 +31,48 @@ pub(super) async fn prefill(
         .map(|other| first.iter().zip(*other).take_while(|(a, b)| a == b).count())
         .min()
         .unwrap_or(first.len());
-    let kept = engine.keep_prefix(0, &first[..shared])?;
-    let rests: Vec<(usize, &[u32])> = cached
-        .iter()
-        .map(|tokens| &tokens[shared..])
-        .enumerate()
-        .collect();
+    let lanes = || (first_lane..).zip(&cached);
+    let mut total = 0;
+    let mut copies = Vec::new();
+    let mut rests = Vec::new();
+    for (lane, tokens) in lanes() {
+        if let Some((twin, _)) = lanes().find(|(_, other)| *other == tokens)
+            && twin < lane
+        {
+            copies.push((twin, lane));
+            continue;
+        }
+        let kept = engine.keep_prefix(lane, tokens)?;
+        if lane > first_lane && kept <= shared {
+            engine.truncate(lane, 0)?;
+        }
+        let start = kept.max(shared);
+        rests.push((lane, &tokens[start..]));
+        total += tokens.len() - start;
+    }
+    let shared_rest = first.get(engine.tokens(first_lane).len()..shared);
+    let shared_rest = shared_rest.unwrap_or_default();
+    total += shared_rest.len();
 
-    let total = shared - kept + rests.iter().map(|(_, rest)| rest.len()).sum::<usize>();
     let mut observer = PrefillEvents {
         observer,
         before: 0,
         total,
     };
     engine
-        .prefill(&[(0, &first[kept..shared])], &mut observer)
+        .prefill(&[(first_lane, shared_rest)], &mut observer)
         .await?;
-    // Always copied, even where a lane holds these tokens already: equal lanes must be equal to
-    // the last bit.
-    for lane in 1..cached.len() {
-        engine.copy_lane(0, lane)?;
+    for &(lane, _) in &rests {
+        if engine.tokens(lane).is_empty() {
+            engine.copy_lane(first_lane, lane)?;
+            engine.truncate(lane, shared)?;
+        }
     }
-    observer.before = shared - kept;
+    observer.before = shared_rest.len();
     engine.prefill(&rests, &mut observer).await?;
+    for (from, to) in copies {
+        engine.copy_lane(from, to)?;
+    }
     Ok(total)
 }
 

@@ -9,6 +9,7 @@ use super::types::{
     EngineInfo, GenerateRequest, GenerateResult, LaneOptions, LoadRequest, PromptEvent,
     SamplingOptions, VectorInfo,
 };
+use crate::backend::MOST_LANES;
 use crate::benchmark;
 use crate::engine::EngineOptions;
 use crate::generate::{LaneRequest, Request, generate, prompt_ids};
@@ -28,6 +29,10 @@ use web_time::Duration;
 
 /// Progress of a download is told no more often than this.
 const LOAD_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Lanes that the KV cache is made with, for a plain and a steered answer, and that all work has but a
+/// request for more answers.
+pub(super) const LANES: usize = 2;
 
 /// A model in this page or worker, with its steering vectors.
 ///
@@ -255,6 +260,7 @@ impl WebEngine {
         let mut source = source(request, files, controller.signal(), thrown.clone()).await?;
         let options = EngineOptions {
             backend: request.backend,
+            lanes: LANES,
             capacity: request.capacity,
             // What cannot be read was written by another version: the kernels are measured again.
             kernels: request
@@ -292,11 +298,10 @@ impl WebEngine {
         request: &GenerateRequest,
         observer: &mut JsObserver<'_>,
     ) -> WebResult<GenerateResult> {
-        let prompt = prompt_ids(engine.model(), &request.messages)?;
-        let tokens = prompt.len();
-        observer.tell(&PromptEvent { tokens });
+        fit_lanes(engine, request)?;
         let request = Request {
-            prompt,
+            prompt: prompt_ids(engine.model(), &request.messages)?,
+            first_lane: request.first_lane.unwrap_or(0),
             lanes: request
                 .lanes
                 .iter()
@@ -305,8 +310,11 @@ impl WebEngine {
             max_tokens: request.max_tokens,
             stop_repeating: request.stop_repeating,
         };
+        let first = request.lanes.first().map(|lane| request.prompt_of(lane));
+        let tokens = first.map_or(0, <[u32]>::len);
+        observer.tell(&PromptEvent { tokens });
         let outcome = generate(engine, &request, observer).await?;
-        Ok(GenerateResult::new(tokens, outcome))
+        Ok(GenerateResult::new(&request, outcome, engine.memory()))
     }
 
     pub(super) fn steering(&self, lane: &LaneOptions) -> WebResult<Vec<Steering>> {
@@ -340,12 +348,28 @@ impl WebEngine {
             .filter(|s| !s.strength.is_zero())
             .filter_map(|s| s.vector.metadata.repetition_penalty)
             .reduce(f32::max);
+        let messages = options.messages.as_ref();
+        let prompt = messages.map(|messages| prompt_ids(model, messages));
         Ok(LaneRequest {
+            prompt: prompt.transpose()?,
             offset,
             sampling: sampling.of_lane(options, recommended),
             steering,
             ..LaneRequest::default()
         })
+    }
+}
+
+/// Has the KV cache in [`LANES`] lanes for as many answers, and in the most that there can be for more:
+/// not in as many as there are answers, so that another number of them finds its prompt in the cache. A
+/// request that names its first lane is for the cache as it is, if that has the lanes.
+fn fit_lanes(engine: &mut Engine, request: &GenerateRequest) -> Result<()> {
+    let first = request.first_lane.unwrap_or(0);
+    let wanted = first.saturating_add(request.lanes.len());
+    match wanted {
+        _ if request.first_lane.is_some() && wanted <= engine.cache_size().lanes => Ok(()),
+        0..=LANES => engine.set_lanes(LANES),
+        _ => engine.set_lanes(MOST_LANES),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Measuring in the browser what vectors do to answers.
 
-use super::engine::{WebEngine, read, write};
+use super::engine::{LANES, WebEngine, read, write};
 use super::error::WebResult;
 use super::progress::JsObserver;
 use super::types::{EvaluateRequest, EvaluateResult, Preparing};
@@ -35,6 +35,7 @@ impl WebEngine {
         let questions = question::parse(&request.questions)?;
         let (mut conditions, markers) = self.conditions(&request)?;
         let measure = async |engine: &mut Engine| {
+            engine.set_lanes(LANES)?;
             let callback = on_progress.as_ref();
             self.add_activations(engine, &request, &mut conditions, callback)
                 .await?;

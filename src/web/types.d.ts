@@ -42,12 +42,22 @@ export interface EngineInfo {
   software: boolean;
   /** Which backend runs and why, as one sentence. */
   reason: string;
-  /** Sequences that the KV cache holds. */
+  /** Sequences that the KV cache holds as it was loaded; `GenerateRequest.lanes` says when it is cut anew. */
   lanes: number;
   /** Positions of each. */
   capacity: number;
   /** Which kernels the GPU runs, where they were measured: to be kept for the next load. */
   kernels?: string;
+  /** After loading. */
+  memory: MemoryUse;
+}
+
+/** Memory that an engine holds, in bytes. */
+export interface MemoryUse {
+  /** Buffers on the GPU; 0 on the CPU. */
+  gpu: number;
+  /** The WebAssembly memory of this page or worker, which never shrinks. */
+  wasm: number;
 }
 
 /** The sizes of a model, and its file. */
@@ -106,8 +116,19 @@ export interface ChatMessage {
 export interface GenerateRequest {
   /** The conversation so far; its last message is the question. */
   messages: ChatMessage[];
-  /** One entry for each answer; at most two. */
+  /**
+   * One entry for each answer; at most eight. The KV cache is two lanes of `EngineInfo.capacity`
+   * positions. A request for more answers has it cut into eight lanes, of about a quarter as many each;
+   * the next one that does with two has it put together again. What was cached is forgotten then.
+   */
   lanes: LaneOptions[];
+  /**
+   * The lane of the KV cache that the first answer takes, the others those after it; 0 where it is
+   * missing. So an answer is made anew beside others that stay: that of lane 1 with another strength, to
+   * be inspected beside the plain one. Where it is given, the cache stays cut as it is if it has the lanes.
+   * Events and results count from 0 all the same.
+   */
+  firstLane?: number;
   /** How tokens are chosen, in all lanes. */
   sampling?: SamplingOptions;
   /** Longest answer, in tokens. */
@@ -118,6 +139,8 @@ export interface GenerateRequest {
 
 /** How one lane answers. */
 export interface LaneOptions {
+  /** The conversation of this lane, instead of the request's. */
+  messages?: ChatMessage[];
   /** Text whose tokens follow the prompt. A steered lane takes its vector's where it is missing. */
   offset?: string;
   /** All of it is added in one write. */
@@ -158,7 +181,7 @@ export type StopReason = "end_of_text" | "max_tokens" | "context_full" | "repeat
 
 /** What happens during generation, in this order; tokens of the lanes alternate. */
 export type GenerateEvent =
-  /** The prompt has this many tokens, the lanes' offsets not counted. */
+  /** The first lane's prompt has this many tokens, its offset not counted. */
   | { type: "prompt"; tokens: number }
   /** So much of the prompt is in the cache; what was there before is not counted. */
   | { type: "prefill"; done: number; total: number }
@@ -168,9 +191,11 @@ export type GenerateEvent =
 
 /** The answers. */
 export interface GenerateResult {
+  /** Of the first lane. */
   promptTokens: number;
   lanes: LaneResult[];
   timings: Timings;
+  memory: MemoryUse;
 }
 
 /** The answer of one lane. */
@@ -179,6 +204,20 @@ export interface LaneResult {
   text: string;
   stopReason: StopReason;
   tokensPerSecond: number;
+  /** Tokens of its prompt, the offset not counted. */
+  promptTokens: number;
+  /** What steering wrote; missing in a lane that was not steered. */
+  write?: SlotWrite;
+}
+
+/** What one write to the KV cache changed: by layer, all KV heads together. */
+export interface SlotWrite {
+  /** The position that was written to. */
+  position: number;
+  /** The length of what was added to the values, in parts of the length of what was there. */
+  values: number[];
+  /** The same for the keys. */
+  keys: number[];
 }
 
 /** Where the time went, in milliseconds. */
@@ -186,7 +225,11 @@ export interface Timings {
   prefillMs: number;
   /** Tokens that were computed for it. */
   prefillTokens: number;
-  /** The write of the vectors; 0 without steering. */
+  /**
+   * The write of the vectors, until the device says that it is done: on a GPU mostly that answer's way.
+   * 0 without steering. Browsers round their clocks, to 0.005 ms up to 1 ms, so a CPU's write may be 0
+   * too.
+   */
   steeringMs: number;
   decodeMs: number;
   decodeSteps: number;
@@ -393,7 +436,7 @@ export interface Calibration {
 export interface EvaluateRequest {
   /** JSON lines in the form of GSM8K or ARC. */
   questions: string;
-  conditions: (LaneOptions & {
+  conditions: (Omit<LaneOptions, "messages"> & {
     name: string;
     /** What follows the question, in a paragraph of its own. */
     appended?: string;

@@ -3,10 +3,10 @@
 
 use crate::backend::BackendKind;
 use crate::backend::choose::BackendChoice;
-use crate::engine::Engine;
+use crate::engine::{Engine, MemoryUse, SlotWrite};
 use crate::eval::Answer;
 use crate::eval::report::Row;
-use crate::generate::{self, Sampling, StopReason};
+use crate::generate::{self, LaneOutcome, LaneRequest, Request, Sampling, StopReason};
 use crate::model::Message;
 use crate::steering::{
     ContrastItem, ContrastivePair, ExtractProgress, SteeringVector, Strength, Style,
@@ -48,6 +48,8 @@ pub struct EngineInfo {
     pub capacity: usize,
     /// Which kernels the GPU runs, as text for the next [`LoadRequest`].
     pub kernels: Option<String>,
+    /// Memory that is held after loading.
+    pub memory: MemoryUse,
 }
 
 /// The sizes of a model, and its file.
@@ -101,6 +103,7 @@ impl EngineInfo {
                 // What was not measured is no knowledge of the device.
                 .filter(|kernels| kernels.key != 0)
                 .and_then(|kernels| serde_json::to_string(&kernels).ok()),
+            memory: engine.memory(),
         }
     }
 }
@@ -150,8 +153,10 @@ impl VectorInfo {
 pub struct GenerateRequest {
     /// The conversation so far; its last message is the question.
     pub messages: Vec<Message>,
-    /// Lanes 0 and up.
+    /// One for each answer.
     pub lanes: Vec<LaneOptions>,
+    /// The lane of the KV cache that the first answer takes.
+    pub first_lane: Option<usize>,
     /// How tokens are chosen, in all lanes.
     #[serde(default)]
     pub sampling: SamplingOptions,
@@ -166,6 +171,8 @@ pub struct GenerateRequest {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LaneOptions {
+    /// The conversation of this lane, instead of the request's.
+    pub messages: Option<Vec<Message>>,
     /// Text whose tokens follow the prompt. A steered lane takes its vector's where there is none.
     pub offset: Option<String>,
     /// What is added to the cache, if anything.
@@ -316,12 +323,14 @@ pub struct PromptEvent {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GenerateResult {
-    /// Tokens of the prompt.
+    /// Tokens of the first lane's prompt.
     pub prompt_tokens: usize,
     /// One for each lane of the request.
     pub lanes: Vec<LaneResult>,
     /// Where the time went.
     pub timings: TimingsResult,
+    /// Memory that is held afterwards.
+    pub memory: MemoryUse,
 }
 
 /// The answer of one lane.
@@ -336,6 +345,10 @@ pub struct LaneResult {
     pub stop_reason: StopReason,
     /// Tokens per second of decoding.
     pub tokens_per_second: f64,
+    /// Tokens of the lane's prompt, without its offset.
+    pub prompt_tokens: usize,
+    /// What steering wrote, where it did.
+    pub write: Option<SlotWrite>,
 }
 
 /// Where the time went, in milliseconds.
@@ -357,18 +370,22 @@ pub struct TimingsResult {
 }
 
 impl GenerateResult {
-    /// The outcome of a request with a prompt of `prompt_tokens`.
-    pub fn new(prompt_tokens: usize, outcome: generate::Outcome) -> Self {
+    /// The outcome of a request.
+    pub fn new(request: &Request, outcome: generate::Outcome, memory: MemoryUse) -> Self {
         let t = outcome.timings;
-        let lane = |lane: generate::LaneOutcome| LaneResult {
+        let lane = |(asked, lane): (&LaneRequest, LaneOutcome)| LaneResult {
             tokens_per_second: lane.tokens_per_second(),
             tokens: lane.tokens,
             text: lane.text,
             stop_reason: lane.stop_reason,
+            prompt_tokens: request.prompt_of(asked).len(),
+            write: lane.write,
         };
+        let lanes: Vec<LaneResult> = request.lanes.iter().zip(outcome.lanes).map(lane).collect();
         Self {
-            prompt_tokens,
-            lanes: outcome.lanes.into_iter().map(lane).collect(),
+            prompt_tokens: lanes.first().map_or(0, |lane| lane.prompt_tokens),
+            lanes,
+            memory,
             timings: TimingsResult {
                 prefill_ms: t.prefill_ms,
                 prefill_tokens: t.prefill_tokens,

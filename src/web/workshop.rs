@@ -1,6 +1,6 @@
 //! Making vectors in the browser: extraction and calibration.
 
-use super::engine::{WebEngine, read, write};
+use super::engine::{LANES, WebEngine, read, write};
 use super::error::WebResult;
 use super::types::{ExtractRequest, VectorInfo};
 use crate::Engine;
@@ -29,6 +29,7 @@ impl WebEngine {
         let request: ExtractRequest = read(request)?;
         let style = &request.style;
         let make = async |engine: &mut Engine| {
+            engine.set_lanes(LANES)?;
             let pairs = match request.pairs.is_empty() {
                 true => style.pairs(&request.items, &engine.model().chat)?,
                 false => request.pairs,
@@ -63,6 +64,7 @@ impl WebEngine {
         let questions = question::parse(&questions)?;
         let vector = self.vector(&id)?;
         let find = async |engine: &mut Engine| {
+            engine.set_lanes(LANES)?;
             let mut observer = self.observer(on_progress.as_ref(), INTERVAL);
             let options = CalibrateOptions::default();
             Ok(eval::calibrate(engine, &vector, &questions, &options, &mut observer).await?)

@@ -36,6 +36,7 @@ async fn check(backend: BackendChoice) {
         ],
         max_tokens: 6,
         stop_repeating: false,
+        ..Request::default()
     };
     let observer = &mut |_| ControlFlow::Continue(());
     let outcome = generate(&mut engine, &request, observer)

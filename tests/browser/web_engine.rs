@@ -18,7 +18,7 @@ pub fn json(text: &str) -> JsValue {
 
 fn load_request(url: &str, backend: &str) -> JsValue {
     json(&format!(
-        r#"{{"url": "{url}", "backend": "{backend}", "capacity": 256}}"#
+        r#"{{"url": "{url}", "backend": "{backend}", "capacity": 300}}"#
     ))
 }
 
@@ -396,4 +396,140 @@ async fn a_stop_does_not_wait_for_chunks() {
     let request = files_request(stalled.expect("an iterable"), "{}");
     let stopped = engine.load(request, None).await.err().map(name);
     assert_eq!(stopped.as_deref(), Some("Cancelled"));
+}
+
+/// The values of a list of numbers.
+fn numbers(list: &JsValue) -> Vec<f64> {
+    let list: Array = list.clone().unchecked_into();
+    list.iter().filter_map(|value| value.as_f64()).collect()
+}
+
+/// So many lanes, every other one steered, with what else the request says.
+fn many(lanes: usize, more: &str) -> JsValue {
+    let lane = |number: usize| match number % 2 {
+        0 => r#"{"offset": "\n"}"#.to_string(),
+        _ => format!(
+            r#"{{"steering": [{{"vector": "wave", "strength": {{"values": {number}, "keys": 0, "firstLayer": 1}}}}]}}"#
+        ),
+    };
+    let lanes: Vec<String> = (0..lanes).map(lane).collect();
+    json(&format!(
+        r#"{{
+            "messages": [{{"role": "user", "content": "Why?"}}],
+            "lanes": [{}],
+            "maxTokens": 3
+            {more}
+        }}"#,
+        lanes.join(", ")
+    ))
+}
+
+#[wasm_bindgen_test]
+async fn answers_in_eight_lanes_at_once() {
+    for backend in ["cpu", "gpu"] {
+        let engine = loaded(backend).await;
+        let generate = async |request| engine.generate(request, None).await;
+        let info = engine.info().expect("no error");
+        let memory = |of: &JsValue, kind: &str| {
+            let bytes = get(of, &["memory", kind]).as_f64();
+            bytes.expect("a number of bytes")
+        };
+        assert_eq!(memory(&info, "gpu") > 0.0, backend == "gpu");
+        assert!(memory(&info, "wasm") >= 65536.0);
+
+        let two = generate(many(2, "")).await.expect("two answers");
+        let again = generate(many(2, "")).await.expect("two answers");
+        assert_eq!(get(&again, &["timings", "prefillTokens"]), 0.0);
+        let eight = generate(many(8, "")).await.expect("eight answers");
+        for (lane, of_two) in [("0", true), ("1", true), ("3", false), ("6", false)] {
+            let tokens = |of: &JsValue| numbers(&get(of, &["lanes", lane, "tokens"]));
+            assert!(!tokens(&eight).is_empty());
+            assert!(
+                !of_two || tokens(&eight) == tokens(&two),
+                "{backend}, lane {lane}"
+            );
+        }
+        // Another number of them finds the prompt; its first lane alone leaves the others.
+        let five = generate(many(5, "")).await.expect("five answers");
+        assert_eq!(get(&five, &["timings", "prefillTokens"]), 0.0);
+        let one = generate(many(1, r#", "firstLane": 7"#)).await;
+        let one = one.expect("one answer");
+        assert_eq!(get(&one, &["timings", "prefillTokens"]), 0.0);
+        let before = memory(&eight, "gpu");
+        assert!(memory(&one, "gpu") - before < 10_000.0);
+        let refused = generate(many(9, "")).await.err().map(name);
+        assert_eq!(refused.as_deref(), Some("InvalidRequest"));
+        let two = generate(many(2, "")).await.expect("two answers");
+        assert!(get(&two, &["timings", "prefillTokens"]).as_f64() > Some(0.0));
+    }
+}
+
+#[wasm_bindgen_test]
+async fn a_lane_goes_on_with_a_conversation_of_its_own() {
+    let engine = loaded("cpu").await;
+    let told = engine
+        .generate(many(2, ""), None)
+        .await
+        .expect("two answers");
+    let of_lane = |of: &JsValue, lane: &str, key: &str| get(of, &["lanes", lane, key]);
+    assert_eq!(
+        of_lane(&told, "0", "promptTokens"),
+        of_lane(&told, "1", "promptTokens")
+    );
+    assert!(of_lane(&told, "0", "write").is_undefined());
+    let write = of_lane(&told, "1", "write");
+    let position = get(&write, &["position"]).as_f64();
+    let prompt = of_lane(&told, "1", "promptTokens").as_f64();
+    assert_eq!(position, prompt.map(|tokens| tokens - 1.0));
+    let values = numbers(&get(&write, &["values"]));
+    assert!(values.len() == 3 && values[0] == 0.0 && values[1] > 0.0);
+    assert_eq!(numbers(&get(&write, &["keys"])), [0.0; 3]);
+
+    let message =
+        |role: &str, content: &str| format!(r#"{{"role": "{role}", "content": "{content}"}}"#);
+    let longer = [
+        message("user", "Why?"),
+        message("assistant", "So."),
+        message("user", "Sure?"),
+    ];
+    let request = json(&format!(
+        r#"{{
+            "messages": [{}],
+            "lanes": [{{"messages": [{}]}}, {{}}],
+            "maxTokens": 2
+        }}"#,
+        message("user", "Why?"),
+        longer.join(", ")
+    ));
+    let (on_event, events) = recorder(|_| {});
+    let result = engine.generate(request, Some(on_event)).await;
+    let result = result.expect("two answers");
+    let counts = ["0", "1"].map(|lane| of_lane(&result, lane, "promptTokens").as_f64());
+    assert!(counts[0] > counts[1] && counts[1] == prompt);
+    assert_eq!(get(&events.borrow()[0], &["tokens"]).as_f64(), counts[0]);
+    assert_eq!(get(&result, &["promptTokens"]).as_f64(), counts[0]);
+
+    // Lane 1 alone, steered, beside the plain one: they can be compared.
+    let request = json(
+        r#"{
+            "messages": [{"role": "user", "content": "Why?"}],
+            "lanes": [{"offset": "", "steering": [{"vector": "wave"}]}],
+            "firstLane": 1,
+            "maxTokens": 3
+        }"#,
+    );
+    let plain = json(
+        r#"{
+            "messages": [{"role": "user", "content": "Why?"}],
+            "lanes": [{}, {}],
+            "maxTokens": 3
+        }"#,
+    );
+    engine.generate(plain, None).await.expect("two answers");
+    let anew = engine.generate(request, None).await.expect("one answer");
+    assert_eq!(get(&anew, &["timings", "prefillTokens"]), 0.0);
+    assert_eq!(get(&anew, &["lanes", "length"]), 1.0);
+    let found = engine.inspect(None).await.expect("an inspection");
+    let written = of_lane(&anew, "0", "write");
+    assert_eq!(get(&found, &["position"]), get(&written, &["position"]));
 }

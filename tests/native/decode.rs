@@ -293,6 +293,7 @@ fn answer(engine: &mut Engine, strengths: &[f32]) -> Outcome {
         lanes: strengths.iter().map(lane).collect(),
         max_tokens: 12,
         stop_repeating: false,
+        ..Request::default()
     };
     let observer = &mut |_| ControlFlow::Continue(());
     block_on(generate(engine, &request, observer)).expect("an answer")
@@ -331,6 +332,7 @@ fn a_stop_takes_effect_at_once() {
             lanes: vec![LaneRequest::default(); 2],
             max_tokens: 100,
             stop_repeating: false,
+            ..Request::default()
         };
         let mut told = 0;
         let mut observer = |event: Event| {

@@ -60,6 +60,7 @@ fn answer(engine: &mut Engine, values: f32) -> (Vec<u32>, Vec<u32>) {
         lanes: vec![lane(vec![]), lane(vec![steering(values)])],
         max_tokens: 12,
         stop_repeating: false,
+        ..Request::default()
     };
     let go_on = &mut |_| ControlFlow::Continue(());
     let mut outcome = block_on(generate(engine, &request, go_on)).expect("answers");

@@ -240,6 +240,7 @@ fn tokens(engine: &mut Engine, steering: Vec<Vec<Steering>>) -> Vec<Vec<u32>> {
         lanes: steering.into_iter().map(lane).collect(),
         max_tokens: 12,
         stop_repeating: false,
+        ..Request::default()
     };
     let outcome = block_on(generate(engine, &request, &mut |_| {
         ControlFlow::Continue(())
@@ -437,6 +438,7 @@ fn an_answer_that_repeats_itself_is_stopped() {
             lanes: vec![LaneRequest::default(); 2],
             max_tokens: 150,
             stop_repeating,
+            ..Request::default()
         };
         let generating = &mut |_| ControlFlow::Continue(());
         block_on(generate(&mut engine, &request, generating)).expect("answers")

@@ -63,6 +63,14 @@ impl KvCache {
         Ok(Self { size, layers })
     }
 
+    /// Cuts it anew, into no more positions than it was made with.
+    pub fn cut(&mut self, size: CacheSize) {
+        self.size = size;
+        for layer in &mut self.layers {
+            layer.capacity = size.capacity;
+        }
+    }
+
     pub fn copy_slots(&mut self, from: SlotAddress, to: SlotAddress, len: usize) {
         for layer in &mut self.layers {
             let source = layer.range(from.lane, from.position..from.position + len);

@@ -109,6 +109,10 @@ impl Backend for CpuBackend {
         self.cache.size
     }
 
+    fn cut_cache(&mut self, size: CacheSize) {
+        self.cache.cut(size);
+    }
+
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
         self.run(rows, self.config.n_layers, &[]).map(drop)
     }

@@ -4,6 +4,7 @@
 //! stacked as they arrive, so that the stage is one dispatch.
 
 use super::GpuBackend;
+use super::buffer::GpuBuffer;
 use super::cache::{self, GpuCache};
 use super::choices::KernelChoices;
 use super::decode::Decoder;
@@ -106,14 +107,14 @@ impl GpuBuilder {
         self.matrices.remove(&name).ok_or_else(|| missing(name))
     }
 
-    fn take_norm(&mut self, name: WeightName) -> Result<wgpu::Buffer> {
+    fn take_norm(&mut self, name: WeightName) -> Result<GpuBuffer> {
         let scale = self.vectors.remove(&name).ok_or_else(|| missing(name))?;
         self.device.storage_with(&name.gguf_name(), &scale)
     }
 
     /// The norm's scale of a layer's attention and, where the model has them, the biases of what
     /// follows it, in one buffer: WebGPU promises no more than the stage has without them.
-    fn take_attention_norm(&mut self, layer: usize, has_biases: bool) -> Result<wgpu::Buffer> {
+    fn take_attention_norm(&mut self, layer: usize, has_biases: bool) -> Result<GpuBuffer> {
         let norm = WeightName::Layer(layer, LayerWeight::AttentionNorm);
         let names = LayerWeight::BIASES.map(|bias| WeightName::Layer(layer, bias));
         for bias in names.into_iter().filter(|_| has_biases) {
@@ -210,7 +211,7 @@ impl GpuBuilder {
         let decoder = Decoder::new(&device, &config, cache.size(), &mut forward)?;
         // A software adapter compiles slowly, and runs few of the variants.
         if !device.info().software {
-            decoder.compile(&device, &mut forward);
+            decoder.compile(&device, &mut forward, cache.size().lanes);
         }
         device.check()?;
         Ok(GpuBackend::new(device, cache, forward, decoder))

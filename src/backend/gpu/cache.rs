@@ -1,10 +1,12 @@
 //! The KV cache in GPU memory, and the operations on it: copying slots, adding to a slot, reading
 //! a slot.
 //!
-//! Keys and values have a buffer each, f32 or f16, `[layer, lane, position, KV head, element]`. The
-//! stages of one layer bind that layer's part; the operations bind it all, so that steering every
-//! layer is one dispatch.
+//! Keys and values have a buffer each, f32 or f16, `[layer, slot, KV head, element]`, where a slot is a
+//! position of a lane, one lane after the other. The stages of one layer bind that layer's part; the
+//! operations bind it all, so that steering every layer is one dispatch. Kernels are told where a lane
+//! begins, so that the same memory can be cut into other lanes without compiling any of them again.
 
+use super::buffer::GpuBuffer;
 use super::device::GpuDevice;
 use super::kernels::Kernels;
 use super::profile::Recorder;
@@ -17,18 +19,24 @@ use half::f16;
 
 pub(super) struct GpuCache {
     size: CacheSize,
-    /// Positions from the beginning of a lane to that of the next.
-    stride: usize,
+    /// Of a layer.
+    slots: usize,
     n_layers: usize,
     kv_width: usize,
     f16: bool,
-    keys: wgpu::Buffer,
-    values: wgpu::Buffer,
+    keys: GpuBuffer,
+    values: GpuBuffer,
 }
 
-/// The stride of lanes is rounded up to this, so that each layer's part begins at an offset that every
+/// The slots of a layer are rounded up to this, so that each layer's part begins at an offset that every
 /// adapter can bind (256 bytes).
-const CAPACITY_STEP: usize = 32;
+const SLOT_STEP: usize = 32;
+
+/// Slots of each layer of a cache that is made with this size.
+pub(super) fn slots(size: CacheSize) -> usize {
+    let slots = size.lanes.saturating_mul(size.capacity);
+    slots.saturating_add(SLOT_STEP - 1) / SLOT_STEP * SLOT_STEP
+}
 
 /// The most positions that each of `lanes` can have on a device: keys, and values, of all lanes and
 /// layers are bound in one piece.
@@ -38,13 +46,13 @@ pub(super) fn largest_capacity(
     lanes: usize,
     f16: bool,
 ) -> usize {
-    let positions = device.largest_buffer() / cache_bytes(config, lanes, 1, f16).max(1);
-    positions as usize / CAPACITY_STEP * CAPACITY_STEP
+    let positions = device.largest_buffer() / cache_bytes(config, lanes, f16).max(1);
+    positions as usize / SLOT_STEP * SLOT_STEP
 }
 
-/// Bytes of the keys, or of the values, of all layers and lanes.
-fn cache_bytes(config: &ModelConfig, lanes: usize, capacity: usize, f16: bool) -> u64 {
-    [config.slot_len(), lanes, capacity, element_bytes(f16)]
+/// Bytes of the keys, or of the values, of so many slots of all layers.
+fn cache_bytes(config: &ModelConfig, slots: usize, f16: bool) -> u64 {
+    [config.slot_len(), slots, element_bytes(f16)]
         .into_iter()
         .fold(1, |bytes, factor| bytes.saturating_mul(factor as u64))
 }
@@ -65,11 +73,11 @@ impl GpuCache {
         size: CacheSize,
         f16: bool,
     ) -> Result<Self> {
-        let stride = size.capacity.next_multiple_of(CAPACITY_STEP);
-        let bytes = cache_bytes(config, size.lanes, stride, f16);
+        let slots = slots(size);
+        let bytes = cache_bytes(config, slots, f16);
         Ok(Self {
             size,
-            stride,
+            slots,
             n_layers: config.n_layers,
             kv_width: config.kv_width(),
             f16,
@@ -82,18 +90,19 @@ impl GpuCache {
         self.size
     }
 
-    /// Lanes, and positions from the beginning of one to that of the next, as kernels address them.
-    pub fn layout(&self) -> CacheSize {
-        CacheSize {
-            capacity: self.stride,
-            ..self.size
-        }
+    /// Cuts it anew, into no more slots than it was made with.
+    pub fn cut(&mut self, size: CacheSize) {
+        self.size = size;
+    }
+
+    /// The slot of a position, in each layer.
+    fn slot(&self, address: SlotAddress) -> usize {
+        address.lane * self.size.capacity + address.position
     }
 
     /// One layer's keys and values, to bind.
     pub fn layer(&self, layer: usize) -> [wgpu::BindingResource<'_>; 2] {
-        let positions = self.size.lanes * self.stride;
-        let bytes = (positions * self.kv_width * element_bytes(self.f16)) as u64;
+        let bytes = (self.slots * self.kv_width * element_bytes(self.f16)) as u64;
         [&self.keys, &self.values].map(|buffer| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
@@ -112,8 +121,8 @@ impl GpuCache {
         [from, to]: [SlotAddress; 2],
         len: usize,
     ) {
-        let copy = device.uniform("copy_slots", 32);
-        let words = [from.lane, from.position, to.lane, to.position, len, 0, 0, 0];
+        let copy = device.uniform("copy_slots", 16);
+        let words = [self.slot(from), self.slot(to), len, 0];
         device
             .queue
             .write_buffer(&copy, 0, bytemuck::cast_slice(&words.map(|n| n as u32)));
@@ -134,11 +143,11 @@ impl GpuCache {
         device: &GpuDevice,
         kernels: &mut Kernels,
         recorder: &mut Recorder,
-        [lane, position]: [usize; 2],
+        address: SlotAddress,
         delta: &Slot,
     ) -> Result<()> {
         let target = device.uniform("add_to_slot", 16);
-        let words = [lane as u32, position as u32, 0, 0];
+        let words = [self.slot(address) as u32, 0, 0, 0];
         device
             .queue
             .write_buffer(&target, 0, bytemuck::cast_slice(&words));
@@ -164,19 +173,14 @@ impl GpuCache {
     }
 
     /// Reads one slot of every layer.
-    pub async fn read_slot(
-        &self,
-        device: &GpuDevice,
-        lane: usize,
-        position: usize,
-    ) -> Result<Slot> {
+    pub async fn read_slot(&self, device: &GpuDevice, address: SlotAddress) -> Result<Slot> {
         let width = (self.kv_width * element_bytes(self.f16)) as u64;
         let half = self.n_layers as u64 * width;
         let staging = device.staging("slot", 2 * half);
         let mut encoder = device.device.create_command_encoder(&Default::default());
         for (source, start) in [(&self.keys, 0), (&self.values, half)] {
             for layer in 0..self.n_layers {
-                let slot = (layer * self.size.lanes + lane) * self.stride + position;
+                let slot = layer * self.slots + self.slot(address);
                 let from = slot as u64 * width;
                 let to = start + layer as u64 * width;
                 encoder.copy_buffer_to_buffer(source, from, &staging, to, width);

@@ -11,6 +11,7 @@
 //!
 //! How far ahead to submit is found by trying, see [`pace`](super::pace).
 
+use super::buffer::GpuBuffer;
 use super::device::{GpuDevice, Readback};
 use super::forward::{Addition, Extent, ForwardPass, ROW_BYTES};
 use super::pace::{MAX_BATCH_STEPS, Pace};
@@ -18,7 +19,7 @@ use super::profile::Recorder;
 use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
 use super::variants::Variant;
 use crate::backend::cpu::SamplingUnits;
-use crate::backend::{CacheSize, DecodeLane, LaneToken, Row};
+use crate::backend::{CacheSize, DecodeLane, LaneToken, MOST_LANES, Row};
 use crate::model::ModelConfig;
 use crate::steering::Activation;
 use crate::{Error, Result};
@@ -51,17 +52,20 @@ pub(super) struct Decoder {
     vocab_size: usize,
     /// Rows that decode together, at most.
     rows: usize,
+    /// Lanes of any cut of the cache.
     lane_count: usize,
-    lanes: wgpu::Buffer,
-    seen: wgpu::Buffer,
-    end: wgpu::Buffer,
-    sampled: wgpu::Buffer,
+    lanes: GpuBuffer,
+    seen: GpuBuffer,
+    end: GpuBuffer,
+    sampled: GpuBuffer,
+    /// Bound alone.
+    _best: GpuBuffer,
     /// Where rows wait while the gap of an ended lane is closed.
-    moved_rows: wgpu::Buffer,
+    moved_rows: GpuBuffer,
     penalise: wgpu::BindGroup,
     sample: wgpu::BindGroup,
     /// Staging buffers that nothing is on its way to.
-    staging: Vec<wgpu::Buffer>,
+    staging: Vec<GpuBuffer>,
     /// What is added to the residual stream in every step.
     additions: Vec<Addition>,
     session: Session,
@@ -108,12 +112,10 @@ impl Decoder {
         forward: &mut ForwardPass,
     ) -> Result<Self> {
         let rows = decode_rows(cache);
+        let lane_count = cache.lanes.max(MOST_LANES);
         let words = |label: &str, words: usize| device.storage(label, (words * WORD) as u64);
-        let lanes = words(
-            "sampling state",
-            cache.lanes * size_of::<LaneState>() / WORD,
-        )?;
-        let seen = words("tokens seen", cache.lanes * config.vocab_size.div_ceil(32))?;
+        let lanes = words("sampling state", lane_count * size_of::<LaneState>() / WORD)?;
+        let seen = words("tokens seen", lane_count * config.vocab_size.div_ceil(32))?;
         let end = words("end tokens", 1 + MAX_END_TOKENS)?;
         let sampled = words("sampled tokens", (1 + MAX_BATCH_STEPS) * rows)?;
         let best = words("best tokens", rows * SHARES * 2)?;
@@ -130,11 +132,12 @@ impl Decoder {
         Ok(Self {
             vocab_size: config.vocab_size,
             rows,
-            lane_count: cache.lanes,
+            lane_count,
             lanes,
             seen,
             end,
             sampled,
+            _best: best,
             moved_rows,
             penalise,
             sample,
@@ -311,9 +314,9 @@ impl Decoder {
         session.pace.submitted();
     }
 
-    /// Compiles what decoding needs.
-    pub fn compile(&self, device: &GpuDevice, forward: &mut ForwardPass) {
-        forward.compile_decode_steps(device, self.rows);
+    /// Compiles what decoding in so many lanes needs.
+    pub fn compile(&self, device: &GpuDevice, forward: &mut ForwardPass, lanes: usize) {
+        forward.compile_decode_steps(device, lanes.min(self.rows));
         // Recorded, and never submitted.
         self.record_sampling(forward, &mut device.record(), 1);
     }

@@ -1,10 +1,11 @@
 //! The connection to a graphics adapter, and what it reports when something goes wrong.
 
 use super::adapter;
+use super::buffer::GpuBuffer;
 use super::profile::Profiler;
 use crate::{Error, Result};
 use futures_channel::oneshot;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -28,6 +29,8 @@ pub struct GpuDevice {
     largest_buffer: u64,
     fault: Arc<Mutex<Option<Fault>>>,
     pub(super) profiler: Rc<RefCell<Profiler>>,
+    /// Bytes of the buffers that are held.
+    pub(super) allocated: Rc<Cell<u64>>,
 }
 
 /// What kernels may use beyond what every adapter has.
@@ -145,6 +148,7 @@ impl GpuDevice {
             abilities,
             fault,
             profiler: Rc::default(),
+            allocated: Rc::default(),
         })
     }
 
@@ -186,48 +190,6 @@ impl GpuDevice {
         }
     }
 
-    /// A storage buffer of `size` bytes that can be written, read back and bound.
-    ///
-    /// # Errors
-    /// [`Error::GpuLimit`] where the adapter does not bind that much in one piece.
-    pub(super) fn storage(&self, label: &str, size: u64) -> Result<wgpu::Buffer> {
-        let limit = self.largest_buffer();
-        if size > limit {
-            return Err(Error::GpuLimit {
-                what: label.to_string(),
-                need: size,
-                limit,
-            });
-        }
-        use wgpu::BufferUsages as Usage;
-        Ok(self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage: Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC,
-            mapped_at_creation: false,
-        }))
-    }
-
-    /// A storage buffer with these contents.
-    ///
-    /// # Errors
-    /// As [`GpuDevice::storage`].
-    pub(super) fn storage_with(&self, label: &str, contents: &[u8]) -> Result<wgpu::Buffer> {
-        let buffer = self.storage(label, contents.len() as u64)?;
-        self.queue.write_buffer(&buffer, 0, contents);
-        Ok(buffer)
-    }
-
-    /// A uniform buffer of `size` bytes.
-    pub(super) fn uniform(&self, label: &str, size: u64) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        })
-    }
-
     /// Waits until the GPU has done all work that was submitted so far.
     pub(super) async fn finish(&self) -> Result<()> {
         self.fence(None).wait(self).await
@@ -248,21 +210,11 @@ impl GpuDevice {
         Fence { submission, done }
     }
 
-    /// A buffer to read results from.
-    pub(super) fn staging(&self, label: &str, size: u64) -> wgpu::Buffer {
-        self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        })
-    }
-
     /// Submits commands that fill the first `size` bytes of `staging`, and asks for them.
     pub(super) fn submit_and_read(
         &self,
         commands: wgpu::CommandBuffer,
-        staging: wgpu::Buffer,
+        staging: GpuBuffer,
         size: u64,
     ) -> Readback {
         let submission = self.queue.submit([commands]);
@@ -320,7 +272,7 @@ impl Fence {
 /// Results on their way from the GPU.
 pub(super) struct Readback {
     /// Free again once it was read.
-    pub staging: wgpu::Buffer,
+    pub staging: GpuBuffer,
     size: u64,
     submission: wgpu::SubmissionIndex,
     mapped: oneshot::Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,

@@ -6,8 +6,9 @@
 //! `x` is the residual stream, `[row, width]`. Every layer is five dispatches; `embed` and `head` are
 //! one each, or as many as their matrix has parts.
 
+use super::buffer::GpuBuffer;
 use super::cache::GpuCache;
-use super::choices::{KernelChoices, Product, ProductKernel};
+use super::choices::{CLASSES, KernelChoices, Product, ProductKernel};
 use super::device::GpuDevice;
 use super::kernels::Kernels;
 use super::profile::Recorder;
@@ -25,7 +26,7 @@ pub(super) struct Weights {
     /// In parts, where it is too large to be bound in one piece.
     pub embedding: Vec<GpuMatrix>,
     pub layers: Vec<LayerWeights>,
-    pub output_norm: wgpu::Buffer,
+    pub output_norm: GpuBuffer,
     /// Absent where the head is tied to the embedding.
     pub output: Option<Vec<GpuMatrix>>,
     /// Whether the layers have biases of queries, keys and values.
@@ -34,10 +35,10 @@ pub(super) struct Weights {
 
 pub(super) struct LayerWeights {
     /// Its scale, then the biases of queries, keys and values where the model has them.
-    pub attention_norm: wgpu::Buffer,
+    pub attention_norm: GpuBuffer,
     pub qkv: GpuMatrix,
     pub attention_output: GpuMatrix,
-    pub ffn_norm: wgpu::Buffer,
+    pub ffn_norm: GpuBuffer,
     pub gate_up: GpuMatrix,
     pub down: GpuMatrix,
 }
@@ -91,6 +92,8 @@ pub(super) enum Extent {
 pub(super) struct Addition {
     layer: usize,
     bind_group: wgpu::BindGroup,
+    /// Bound.
+    _deltas: GpuBuffer,
 }
 
 /// Most parts of all sequences of a batch that attention leaves for the next stage to merge.
@@ -118,7 +121,7 @@ const SPLIT_LENGTHS: [usize; 2] = [256, 1024];
 /// Binds buffers to stages.
 struct Binder<'a> {
     kernels: &'a mut Kernels,
-    batch: &'a wgpu::Buffer,
+    batch: &'a GpuBuffer,
 }
 
 impl Binder<'_> {
@@ -158,19 +161,24 @@ pub(super) struct ForwardPass {
     pub kernels: Kernels,
     pub choices: KernelChoices,
     /// As in `shaders/batch.wgsl`.
-    pub batch: wgpu::Buffer,
-    x: wgpu::Buffer,
-    q: wgpu::Buffer,
-    attended: wgpu::Buffer,
-    activated: wgpu::Buffer,
+    pub batch: GpuBuffer,
+    /// From the beginning of a lane to that of the next.
+    pub lane_slots: usize,
+    x: GpuBuffer,
+    q: GpuBuffer,
+    attended: GpuBuffer,
+    activated: GpuBuffer,
     /// One, or as many as the embedding has parts.
     embed: Vec<Step>,
     /// [`LAYER_STEPS`] of each layer.
     layers: Vec<Step>,
     /// One, or as many as its matrix has parts.
     head: Vec<Step>,
-    pub logits: wgpu::Buffer,
+    pub logits: GpuBuffer,
     vocab_size: usize,
+    /// Bound in the steps.
+    _weights: Weights,
+    _rope: GpuBuffer,
 }
 
 impl ForwardPass {
@@ -198,17 +206,13 @@ impl ForwardPass {
         let rope = rope::table(config, cache.size().capacity);
         let rope = device.storage_with("RoPE", bytemuck::cast_slice(&rope))?;
         use wgpu::BufferUsages as Usage;
-        let batch = device.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("batch"),
-            size: (max_rows * ROW_BYTES) as u64 + 16,
-            // The sampling stage writes it; the others read it through the faster path.
-            usage: Usage::UNIFORM | Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC,
-            mapped_at_creation: false,
-        });
+        // The sampling stage writes it; the others read it through the faster path.
+        let usage = Usage::UNIFORM | Usage::STORAGE | Usage::COPY_DST | Usage::COPY_SRC;
+        let batch = device.buffer("batch", (max_rows * ROW_BYTES) as u64 + 16, usage);
 
         let model = KernelModel {
             config: config.clone(),
-            cache: cache.layout(),
+            cache: cache.size(),
             f16_cache: choices.f16_cache,
             has_biases: weights.has_biases,
             max_rows,
@@ -289,6 +293,7 @@ impl ForwardPass {
             kernels,
             choices,
             batch,
+            lane_slots: cache.size().capacity,
             x,
             q,
             attended,
@@ -298,6 +303,8 @@ impl ForwardPass {
             head,
             logits,
             vocab_size: config.vocab_size,
+            _weights: weights,
+            _rope: rope,
         })
     }
 
@@ -309,7 +316,8 @@ impl ForwardPass {
             .collect();
         let queue = &device.queue;
         queue.write_buffer(&self.batch, 0, bytemuck::cast_slice(&words));
-        let counts = [rows.len() as u32; 2];
+        let count = rows.len() as u32;
+        let counts = [count, count, self.lane_slots as u32];
         queue.write_buffer(&self.batch, self.row_count(), bytemuck::cast_slice(&counts));
     }
 
@@ -321,7 +329,7 @@ impl ForwardPass {
             .write_buffer(&self.batch, self.row_count(), bytemuck::cast_slice(&count));
     }
 
-    /// Where the counts of rows and of active rows are in the batch.
+    /// Where the counts are in the batch: rows, active rows, and slots of a lane.
     fn row_count(&self) -> u64 {
         (self.kernels.model.max_rows * ROW_BYTES) as u64
     }
@@ -338,6 +346,7 @@ impl ForwardPass {
         Ok(Addition {
             layer,
             bind_group: self.kernels.bind(Stage::AddToResidual, &bound),
+            _deltas: deltas,
         })
     }
 
@@ -377,10 +386,12 @@ impl ForwardPass {
         }
     }
 
-    /// Compiles what decode steps of one lane and of all lanes need, at every length: none of it
+    /// Compiles what decode steps of so many lanes and of fewer need, at every length: none of it
     /// should have to be compiled in the middle of an answer.
     pub fn compile_decode_steps(&mut self, device: &GpuDevice, lanes: usize) {
-        for rows in [1, lanes] {
+        let mut batches = CLASSES.map(|rows| rows.min(lanes)).to_vec();
+        batches.dedup();
+        for rows in batches {
             for longest in [1, SPLIT_LENGTHS[0], SPLIT_LENGTHS[1]] {
                 // Recorded, and never submitted.
                 self.record(&mut device.record(), rows, longest, Extent::Logits, &[]);
@@ -427,7 +438,7 @@ impl ForwardPass {
     }
 
     /// What a product leaves, and how many values of it a row has.
-    pub fn output(&self, product: Product) -> (&wgpu::Buffer, usize) {
+    pub fn output(&self, product: Product) -> (&GpuBuffer, usize) {
         let config = &self.kernels.model.config;
         match product {
             Product::Qkv => (&self.q, config.q_width()),
@@ -438,7 +449,7 @@ impl ForwardPass {
     }
 
     /// What products read, beside the residual stream.
-    pub fn inputs(&self) -> [&wgpu::Buffer; 2] {
+    pub fn inputs(&self) -> [&GpuBuffer; 2] {
         [&self.attended, &self.activated]
     }
 
@@ -464,7 +475,7 @@ impl ForwardPass {
         &self,
         device: &GpuDevice,
         mut recorder: Recorder,
-        buffer: &wgpu::Buffer,
+        buffer: &GpuBuffer,
         len: usize,
     ) -> Result<Vec<f32>> {
         let bytes = (len * size_of::<f32>()) as u64;

@@ -3,6 +3,7 @@
 //! | file | what it is |
 //! |---|---|
 //! | `device` | the adapter, its limits, and its errors |
+//! | `buffer` | its buffers, and how many bytes they are |
 //! | `self_test` | whether the device computes what it should |
 //! | `adapter` | what wgpu leaves out of a browser's adapter: subgroups, and its name |
 //! | `weights` | quantised blocks, repacked for coalesced loads |
@@ -61,6 +62,7 @@
 //! checked for what they compute, on software adapters; which are fastest is for `tune` to find.
 
 mod adapter;
+mod buffer;
 mod builder;
 mod cache;
 mod choices;
@@ -165,6 +167,16 @@ impl Backend for GpuBackend {
         self.cache.size()
     }
 
+    fn cut_cache(&mut self, size: CacheSize) {
+        self.cache.cut(size);
+        self.forward.lane_slots = size.capacity;
+        // As when it was made: nothing should have to be compiled in the middle of an answer.
+        if !self.info.software {
+            self.decoder
+                .compile(&self.device, &mut self.forward, size.lanes);
+        }
+    }
+
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
         let all = Extent::Layers(self.forward.layers());
         let recorder = self.record(rows, all);
@@ -206,15 +218,17 @@ impl Backend for GpuBackend {
     }
 
     fn add_to_slot(&mut self, lane: usize, position: usize, delta: &Slot) -> Result<()> {
+        let address = SlotAddress { lane, position };
         self.operate(|this, recorder| {
             let kernels = &mut this.forward.kernels;
             this.cache
-                .add_to_slot(&this.device, kernels, recorder, [lane, position], delta)
+                .add_to_slot(&this.device, kernels, recorder, address, delta)
         })
     }
 
     async fn read_slot(&mut self, lane: usize, position: usize) -> Result<Slot> {
-        self.cache.read_slot(&self.device, lane, position).await
+        let address = SlotAddress { lane, position };
+        self.cache.read_slot(&self.device, address).await
     }
 
     async fn residual(&mut self, row: Row, layer: usize) -> Result<Vec<f32>> {

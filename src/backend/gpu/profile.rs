@@ -5,6 +5,7 @@
 //! own with a timestamp at either end: that separates dispatches which could overlap, so the times
 //! tell the stages' shares, and their sum is an upper bound of the step.
 
+use super::buffer::GpuBuffer;
 use super::device::GpuDevice;
 use crate::Result;
 use serde::{Deserialize, Serialize};
@@ -142,12 +143,8 @@ impl GpuDevice {
         }
         let count = 2 * stages.len() as u32;
         let bytes = u64::from(count) * wgpu::QUERY_SIZE as u64;
-        let resolved = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("stage times"),
-            size: bytes,
-            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
+        let usage = wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC;
+        let resolved = self.buffer("stage times", bytes, usage);
         let staging = self.staging("stage times", bytes);
         let mut encoder = self.device.create_command_encoder(&Default::default());
         encoder.resolve_query_set(&queries, 0..count, &resolved, 0);
@@ -175,7 +172,7 @@ impl GpuDevice {
     }
 
     /// Two buffers to copy between, of `bytes` each, or of what the adapter allows.
-    pub(crate) fn copy_buffers(&self, bytes: u64) -> Result<[wgpu::Buffer; 2]> {
+    pub(crate) fn copy_buffers(&self, bytes: u64) -> Result<[GpuBuffer; 2]> {
         let bytes = bytes.min(self.largest_buffer()) / 4 * 4;
         let buffers = [
             self.storage("to copy from", bytes)?,
@@ -195,7 +192,7 @@ impl GpuDevice {
     ///
     /// # Errors
     /// As [`Backend::forward`](crate::backend::Backend::forward).
-    pub(crate) async fn copy(&self, [from, to]: &[wgpu::Buffer; 2], times: usize) -> Result<f64> {
+    pub(crate) async fn copy(&self, [from, to]: &[GpuBuffer; 2], times: usize) -> Result<f64> {
         let mut encoder = self.device.create_command_encoder(&Default::default());
         for _ in 0..times {
             encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size());

@@ -1,6 +1,6 @@
 //! The stages: what each is called and what it binds.
 
-use crate::backend::CacheSize;
+use crate::backend::{CacheSize, MOST_LANES};
 
 /// The smallest size of the largest batch of a pass: so many lanes can decode together.
 pub(super) const LEAST_MAX_ROWS: usize = 64;
@@ -11,9 +11,9 @@ pub(super) const SHARES: usize = 2048;
 /// Tokens that may end an answer.
 pub(super) const MAX_END_TOKENS: usize = 16;
 
-/// Lanes that decode together.
+/// Lanes that decode together, however a cache of this size is cut later.
 pub(super) fn decode_rows(cache: CacheSize) -> usize {
-    cache.lanes.min(LEAST_MAX_ROWS)
+    cache.lanes.clamp(MOST_LANES, LEAST_MAX_ROWS)
 }
 
 /// A stage of the forward pass, or an operation on the cache. Named as its file in `shaders/`.

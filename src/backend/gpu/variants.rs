@@ -5,6 +5,7 @@
 //! for each weight format, matrix size, tile of batch rows, [`ProductKernel`] and number of splits
 //! that a model and a device need.
 
+use super::cache::slots;
 use super::choices::{ProductKernel, Reduction};
 use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
 use crate::backend::CacheSize;
@@ -17,6 +18,7 @@ use std::fmt::Write;
 #[derive(Debug, Clone)]
 pub(super) struct KernelModel {
     pub config: ModelConfig,
+    /// As it was made; kernels hold for every other cut of it.
     pub cache: CacheSize,
     /// Whether the cache is kept in f16.
     pub f16_cache: bool,
@@ -199,8 +201,7 @@ impl Variant {
         constant("N_HEADS", config.n_heads);
         constant("N_KV_HEADS", config.n_kv_heads);
         constant("HEAD_DIM", config.head_dim);
-        constant("LANES", cache.lanes);
-        constant("CAPACITY", cache.capacity);
+        constant("SLOTS", slots(*cache));
         constant("SPLITS", self.splits);
         constant("VOCAB_SIZE", config.vocab_size);
         constant("DECODE_ROWS", decode_rows(*cache));

@@ -42,8 +42,8 @@ pub(super) async fn verify(device: &GpuDevice, forward: &mut ForwardPass) -> Res
     })
 }
 
-/// Logits of a short prefill and of steps of one and two lanes at a late position, in these
-/// kernels, which the pass is left with.
+/// Logits of a short prefill and, at late positions, of a step of one row, of two, four and eight, in
+/// these kernels, which the pass is left with.
 async fn logits(
     device: &GpuDevice,
     forward: &mut ForwardPass,
@@ -57,13 +57,13 @@ async fn logits(
         position: position.min(cache.capacity as u32 - 1),
     };
     let lanes = cache.lanes.min(2) as u32;
-    let batches = [
-        (0..20).map(|position| row(0, position)).collect(),
-        vec![row(0, LATE)],
-        (0..lanes).map(|lane| row(lane, LATE + 1)).collect(),
-    ];
+    let late = LATE.min((cache.capacity as u32).saturating_sub(16));
+    // Rows of one lane follow each other.
+    let step = |rows: u32| (0..rows).map(move |i| row(i % lanes, late + rows - 1 + i / lanes));
+    let mut batches = vec![(0..20).map(|position| row(0, position)).collect()];
+    batches.extend([1, 2, 4, 8].map(|rows| step(rows).collect()));
     let mut logits = Vec::new();
-    for rows in batches as [Vec<Row>; 3] {
+    for rows in batches as Vec<Vec<Row>> {
         let longest = rows.iter().map(|row| row.position as usize + 1).max();
         forward.write_batch(device, &rows);
         let mut recorder = device.record();

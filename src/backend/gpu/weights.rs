@@ -5,6 +5,7 @@
 //! repacked matrix lies block-major instead: 16-byte pieces of all rows side by side, scales in a
 //! buffer of their own (see `shaders/weights/block.wgsl`).
 
+use super::buffer::GpuBuffer;
 use super::device::GpuDevice;
 use super::variants::MatrixShape;
 use crate::Result;
@@ -15,9 +16,9 @@ use std::ops::Range;
 /// piece.
 pub(super) struct GpuMatrix {
     pub shape: MatrixShape,
-    pub quants: wgpu::Buffer,
+    pub quants: GpuBuffer,
     /// A few unread bytes for the formats that have no scales.
-    pub scales: wgpu::Buffer,
+    pub scales: GpuBuffer,
 }
 
 /// Bytes of a piece: what a thread loads at once.

@@ -1,8 +1,9 @@
 //! What the engine promises of its lanes, on the real model.
 
-use super::{Golden, engine, golden, runs, vector};
+use super::{Golden, check_answers, engine, golden, runs, vector};
 use cache_steering::engine::EngineOptions;
-use cache_steering::generate::{Event, LaneRequest, Request, StopReason, generate};
+use cache_steering::generate::{Event, LaneRequest, Request, StopReason, generate, prompt_ids};
+use cache_steering::model::Message;
 use cache_steering::steering::{Steering, SteeringVector, Strength};
 use cache_steering::{Engine, Error};
 use pollster::block_on;
@@ -100,6 +101,7 @@ pub fn reuse(options: EngineOptions) {
             lanes,
             max_tokens: 8,
             stop_repeating: false,
+            ..Request::default()
         };
         block_on(generate(&mut engine, &request, &mut |_| {
             ControlFlow::Continue(())
@@ -124,6 +126,81 @@ pub fn reuse(options: EngineOptions) {
     assert_ne!(plain.lanes[0].tokens, first.lanes[0].tokens);
 }
 
+/// Eight answers at once, in the memory of two lanes.
+pub fn eight(options: EngineOptions) {
+    let golden: Golden = golden("golden.json");
+    let prompt = &golden.prompts[1];
+    let mut runs = runs(prompt, golden.protocol.offset_token_id);
+    runs.extend(runs[4..].to_vec());
+    let mut engine = engine(options, 2, 512);
+    engine.set_lanes(runs.len()).expect("eight lanes");
+    assert_eq!(engine.cache_size().capacity, 2 * 513 / 8 - 1);
+    check_answers(&mut engine, prompt, &runs, 16);
+}
+
+/// The second turn of a conversation in which the two lanes answered differently.
+pub fn turns(options: EngineOptions) {
+    let golden: Golden = golden("golden.json");
+    let asked = &golden.prompts[1];
+    let offset = vec![golden.protocol.offset_token_id];
+    let lane = |prompt: &[u32], steerings: Vec<Steering>| LaneRequest {
+        prompt: Some(prompt.to_vec()),
+        offset: match steerings.is_empty() {
+            true => Vec::new(),
+            false => offset.clone(),
+        },
+        steering: steerings,
+        ..LaneRequest::default()
+    };
+    let answer = |engine: &mut Engine, prompts: &[Vec<u32>]| {
+        let steering = steering(vector("stepwise"));
+        let request = Request {
+            lanes: vec![
+                lane(&prompts[0], Vec::new()),
+                lane(&prompts[1], vec![steering]),
+            ],
+            max_tokens: 6,
+            ..Request::default()
+        };
+        let go_on = &mut |_| ControlFlow::Continue(());
+        block_on(generate(engine, &request, go_on)).expect("answers")
+    };
+    let mut warm = engine(options, 2, 256);
+    let first = vec![asked.input_ids.clone(); 2];
+    let told = answer(&mut warm, &first);
+    assert_ne!(told.lanes[0].tokens, told.lanes[1].tokens);
+
+    let second: Vec<Vec<u32>> = told
+        .lanes
+        .iter()
+        .map(|lane| {
+            let mut messages = asked.messages.clone();
+            for (role, content) in [("assistant", &*lane.text), ("user", "Are you sure?")] {
+                messages.push(Message {
+                    role: role.into(),
+                    content: content.into(),
+                });
+            }
+            prompt_ids(warm.model(), &messages).expect("a prompt")
+        })
+        .collect();
+    let common = |a: &[u32], b: &[u32]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let shared = common(&second[0], &second[1]);
+    let held = [
+        common(warm.tokens(0), &second[0]).max(shared),
+        // From the steered position on, everything is as steering made it.
+        common(&first[1], &second[1]).max(shared),
+    ];
+    assert!(held[0] > first[0].len(), "the plain answer is kept");
+    let outcome = answer(&mut warm, &second);
+    let new = second[0].len() - 1 - held[0] + second[1].len() - held[1];
+    assert_eq!(outcome.timings.prefill_tokens, new);
+    let fresh = answer(&mut engine(options, 2, 256), &second);
+    for (lane, fresh) in outcome.lanes.iter().zip(&fresh.lanes) {
+        assert_eq!(lane.tokens, fresh.tokens, "{:?}", lane.text);
+    }
+}
+
 /// A stop ends every lane within one token and keeps what was there.
 pub fn stop(options: EngineOptions) {
     let golden: Golden = golden("golden.json");
@@ -135,6 +212,7 @@ pub fn stop(options: EngineOptions) {
         lanes,
         max_tokens: 48,
         stop_repeating: false,
+        ..Request::default()
     };
     let mut tokens = 0;
     let mut observer = |event| {
@@ -214,6 +292,7 @@ pub fn refusals(options: EngineOptions) {
         lanes: vec![LaneRequest::default()],
         max_tokens: 4,
         stop_repeating: false,
+        ..Request::default()
     };
     let outcome = block_on(generate(&mut engine, &request, &mut |_| {
         ControlFlow::Continue(())

@@ -160,6 +160,7 @@ fn check_answers(
         lanes: runs.iter().map(|(_, lane, _)| lane.clone()).collect(),
         max_tokens,
         stop_repeating: false,
+        ..Request::default()
     };
     let outcome = block_on(generate(engine, &request, &mut |_| {
         ControlFlow::Continue(())
@@ -335,6 +336,16 @@ macro_rules! golden_tests {
             #[test]
             fn a_cached_prompt_is_not_computed_again() {
                 super::lanes::reuse($options);
+            }
+
+            #[test]
+            fn a_cache_cut_into_eight_gives_the_same_answers() {
+                super::lanes::eight($options);
+            }
+
+            #[test]
+            fn a_turn_goes_on_from_what_each_lane_holds() {
+                super::lanes::turns($options);
             }
 
             #[test]

@@ -54,14 +54,14 @@ fn sample(backend: &mut GpuBackend, logits: &[f32], rows: usize) -> Vec<u32> {
     let mut recorder = device.record();
     recorder.encoder().clear_buffer(&decoder.sampled, 0, None);
     decoder.record_sampling(forward, &mut recorder, rows);
-    let size = (2 * LANES * WORD) as u64;
+    let size = (2 * decoder.rows * WORD) as u64;
     let staging = device.staging("sampled tokens", size);
     recorder
         .encoder()
         .copy_buffer_to_buffer(&decoder.sampled, 0, &staging, 0, size);
     let mut readback = device.submit_and_read(recorder.finish(), staging, size);
     let words: Vec<u32> = block_on(readback.read(device)).expect("results");
-    words[LANES..][..rows].to_vec()
+    words[decoder.rows..][..rows].to_vec()
 }
 
 fn lane(lane: u32, sampling: Sampling, seen: &[u32], limit: usize) -> DecodeLane {

@@ -93,6 +93,7 @@ pub async fn run(args: Args) -> Result<()> {
         }],
         max_tokens: args.max_tokens,
         stop_repeating: !args.keep_repeating,
+        ..Request::default()
     };
 
     let mut broken = Ok(());
