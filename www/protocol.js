@@ -121,10 +121,10 @@
 /**
  * @typedef {object} RecordedAnswer
  * @property {string} command that gives it
- * @property {number} promptTokens with the offset
+ * @property {number} promptTokens without the offset
  * @property {number} strength
  * @property {number} layers of the model
- * @property {SlotWrite & { firstLayer: number }} write what was added, in parts of what was there
+ * @property {(SlotWrite & { firstLayer: number }) | null} write what was added, in parts of what was there
  * @property {string[]} pieces the text that each token adds
  * @property {StopReason} stopReason
  */

@@ -35,8 +35,10 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
     const lanes = [{ pane: plain, ...recording.plain }, { pane: steered, ...recording.steered }];
     const last = Math.max(...lanes.map(({ pieces }) => pieces.length));
     memory.reading(tokens, last);
-    memory.steered({ tokens, what: texts.memory.what(label, strength), layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
-    memory.measured(write);
+    if (write) {
+      memory.steered({ tokens, what: texts.memory.what(label, strength), layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
+      memory.measured(write);
+    }
     for (const { pane } of lanes) pane.start();
     let at = 0;
     function step() {

@@ -53,16 +53,33 @@ fn record(project: &Project, model: &str, question: &str, options: &[&str]) -> R
     let run = [&tool[..], &args, &["--json"]].concat();
     let out = capture(&mut project.cargo(&run))?;
     let answer: Value = serde_json::from_str(&out).context("the answer is no JSON")?;
-    let tokens = answer["prompt_ids"].as_array().map_or(0, Vec::len);
     Ok(json!({
         "command": shown(&args),
-        "promptTokens": tokens + answer["offset_ids"].as_array().map_or(0, Vec::len),
+        "promptTokens": answer["prompt_ids"].as_array().map_or(0, Vec::len),
         "strength": answer["steering"][0]["values"],
-        "layers": answer["layers"].as_u64().unwrap_or(0)
-            .saturating_sub(answer["steering"][0]["firstLayer"].as_u64().unwrap_or(0)),
+        "layers": answer["layers"],
+        "write": write(&answer),
         "pieces": answer["pieces"],
         "stopReason": answer["stop_reason"],
     }))
+}
+
+/// What was added, in parts of what was there, with digits that a picture shows.
+fn write(answer: &Value) -> Value {
+    let rounded = |part: &str| -> Vec<f64> {
+        let layers = answer["write"][part].as_array().into_iter().flatten();
+        let figures = layers.filter_map(Value::as_f64);
+        figures.map(|x| (x * 1000.0).round() / 1000.0).collect()
+    };
+    match &answer["write"] {
+        Value::Null => Value::Null,
+        write => json!({
+            "position": write["position"],
+            "firstLayer": answer["steering"][0]["firstLayer"],
+            "values": rounded("values"),
+            "keys": rounded("keys"),
+        }),
+    }
 }
 
 /// A command as a shell takes it.
