@@ -12,7 +12,7 @@
 //! How far ahead to submit is found by trying, see [`pace`](super::pace).
 
 use super::device::{GpuDevice, Readback};
-use super::forward::{Addition, Extent, ForwardPass, ROW_BYTES};
+use super::forward::{Aside, Extent, ForwardPass, ROW_BYTES};
 use super::pace::{MAX_BATCH_STEPS, Pace};
 use super::profile::Recorder;
 use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
@@ -63,7 +63,7 @@ pub(super) struct Decoder {
     /// Staging buffers that nothing is on its way to.
     staging: Vec<wgpu::Buffer>,
     /// What is added to the residual stream in every step.
-    additions: Vec<Addition>,
+    additions: Vec<Aside>,
     session: Session,
 }
 
@@ -198,7 +198,7 @@ impl Decoder {
         device: &GpuDevice,
         forward: &mut ForwardPass,
         lanes: &[&DecodeLane],
-    ) -> Result<Vec<Addition>> {
+    ) -> Result<Vec<Aside>> {
         let mut layers: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
         for lane in lanes {
             if let Some(Activation { layer, delta }) = &lane.activation {

@@ -14,6 +14,7 @@
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
+//! | `attention_weight` | a look at attention beside them |
 //! | `decode` | decoding without the CPU: sampling on the GPU, steps submitted ahead |
 //! | `pace` | how far ahead |
 //! | `builder` | from a stream of weights to a backend |
@@ -61,6 +62,7 @@
 //! checked for what they compute, on software adapters; which are fastest is for `tune` to find.
 
 mod adapter;
+mod attention_weight;
 mod builder;
 mod cache;
 mod choices;
@@ -86,14 +88,16 @@ pub use profile::StageTime;
 pub(super) use self_test::self_test;
 
 use super::{
-    Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress,
+    AttentionTo, Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot,
+    SlotAddress,
 };
 use crate::Result;
 use async_trait::async_trait;
+use attention_weight::AttentionWeights;
 use cache::GpuCache;
 use decode::Decoder;
 use device::Fence;
-use forward::{Extent, ForwardPass};
+use forward::{Aside, Extent, ForwardPass};
 use profile::Recorder;
 use std::collections::VecDeque;
 
@@ -130,12 +134,17 @@ impl GpuBackend {
     }
 
     /// Records the forward pass over `rows`.
-    fn record(&mut self, rows: &[Row], extent: Extent) -> Recorder {
+    fn record(&mut self, rows: &[Row], extent: Extent, asides: &[Aside]) -> Recorder {
         self.forward.write_batch(&self.device, rows);
         let longest = rows.iter().map(|row| row.position as usize + 1).max();
         let mut recorder = self.device.record();
-        self.forward
-            .record(&mut recorder, rows.len(), longest.unwrap_or(0), extent, &[]);
+        self.forward.record(
+            &mut recorder,
+            rows.len(),
+            longest.unwrap_or(0),
+            extent,
+            asides,
+        );
         recorder
     }
 
@@ -167,7 +176,7 @@ impl Backend for GpuBackend {
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
         let all = Extent::Layers(self.forward.layers());
-        let recorder = self.record(rows, all);
+        let recorder = self.record(rows, all, &[]);
         self.submitted
             .push_back(self.device.submit(recorder.finish()));
         if self.submitted.len() > BATCHES_AHEAD
@@ -179,10 +188,25 @@ impl Backend for GpuBackend {
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let recorder = self.record(rows, Extent::Logits);
+        let recorder = self.record(rows, Extent::Logits, &[]);
         self.forward
             .read_logits(&self.device, recorder, rows.len())
             .await
+    }
+
+    async fn attention_to(&mut self, rows: &[Row], position: usize) -> Result<AttentionTo> {
+        let size = [rows.len(), position];
+        let weights = AttentionWeights::new(&self.device, &mut self.forward, &self.cache, size)?;
+        let recorder = self.record(rows, Extent::Logits, &weights.asides);
+        let buffer = (&weights.buffer, weights.len());
+        let [logits, padded] = self
+            .forward
+            .read_logits_and(&self.device, recorder, rows.len(), buffer)
+            .await?;
+        Ok(AttentionTo {
+            logits,
+            weights: weights.of_layers(&padded),
+        })
     }
 
     fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
@@ -218,7 +242,7 @@ impl Backend for GpuBackend {
     }
 
     async fn residual(&mut self, row: Row, layer: usize) -> Result<Vec<f32>> {
-        let recorder = self.record(&[row], Extent::Layers(layer + 1));
+        let recorder = self.record(&[row], Extent::Layers(layer + 1), &[]);
         self.forward.read_residual(&self.device, recorder).await
     }
 
