@@ -13,7 +13,7 @@ mod inspect;
 mod score;
 
 pub use decode::DecodeRequest;
-pub use inspect::{Candidate, Inspection, TokenInspection};
+pub use inspect::{Candidate, Inspection, SlotAttention, TokenInspection};
 pub use score::Score;
 
 use crate::backend::choose::{BackendChoice, choose};
