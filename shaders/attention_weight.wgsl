@@ -1,9 +1,8 @@
 // attention_weight: how much of its attention each query head of a row gives to one position of the
-// row's lane, after qkv and beside attention, which leaves no weights. Nothing of this runs but for
-// somebody who looks into the cache.
+// row's lane. For those who look into the cache: attention itself leaves no weights.
 //
-// A workgroup owns a query head. Each thread scores every THREADS-th position and keeps its softmax
-// up to date; then one thread puts them together.
+// Each thread of a query head's workgroup keeps a softmax of every THREADS-th position; then one
+// thread puts them together.
 //
 // Grid: (query heads, rows).
 
@@ -19,7 +18,7 @@ struct Watched {
 
 const THREADS = 64u;
 
-// What a softmax has seen: its largest score, and the sum of weights relative to that of this one.
+// The largest score so far, and the sum of weights relative to it.
 struct Softmax {
     highest: f32,
     total: f32,

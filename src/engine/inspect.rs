@@ -1,7 +1,6 @@
 //! What one write to the cache did: to the slot, and to each token of the answer that followed.
 
 use super::{Engine, PrefillProgress, Steered};
-use crate::backend::AttentionTo;
 use crate::observer::Observer;
 use crate::{Error, Result};
 use serde::Serialize;
@@ -126,23 +125,24 @@ impl Engine {
         let total = inputs.len().saturating_sub(1);
         let mut compared = Vec::with_capacity(total);
         for chunk in inputs.chunks(BATCH.min(self.max_rows() / 2).max(1)) {
-            let [plain, steered] = lanes;
-            let plain = self.attend(plain, chunk, slot).await?;
-            let steered = self.attend(steered, chunk, slot).await?;
-            let pairs = plain
-                .logits
-                .chunks(vocab_size)
-                .zip(steered.logits.chunks(vocab_size));
-            for (row, (plain_logits, steered_logits)) in pairs.enumerate() {
+            let mut found = Vec::with_capacity(2);
+            for lane in lanes {
+                let rows = self.rows(&[(lane, chunk)])?;
+                found.push(self.backend.attention_to(&rows, slot).await?);
+                self.remember(&rows);
+            }
+            let [plain, steered] = [&found[0], &found[1]];
+            let distributions = plain.logits.chunks(vocab_size);
+            let pairs = distributions.zip(steered.logits.chunks(vocab_size));
+            for (row, (plain_p, steered_p)) in pairs.enumerate() {
                 // After the last token comes nothing that was chosen.
                 let Some(&token) = inputs.get(compared.len() + 1) else {
                     break;
                 };
-                let attention = SlotAttention {
-                    steered: self.mean_weights(&steered.weights, chunk.len(), row),
-                    plain: self.mean_weights(&plain.weights, chunk.len(), row),
-                };
-                compared.push(self.compare_at(token, plain_logits, steered_logits, attention)?);
+                let [plain, steered] = [plain, steered]
+                    .map(|found| self.mean_weights(&found.weights, chunk.len(), row));
+                let attention = SlotAttention { steered, plain };
+                compared.push(self.compare_at(token, plain_p, steered_p, attention)?);
             }
             let done = compared.len();
             let progress = PrefillProgress { done, total };
@@ -151,14 +151,6 @@ impl Engine {
             }
         }
         Ok(compared)
-    }
-
-    /// Appends tokens to a lane, and gives what comes after each and how much it attends to a slot.
-    async fn attend(&mut self, lane: usize, tokens: &[u32], slot: usize) -> Result<AttentionTo> {
-        let rows = self.rows(&[(lane, tokens)])?;
-        let found = self.backend.attention_to(&rows, slot).await?;
-        self.remember(&rows);
-        Ok(found)
     }
 
     /// Of one of the rows that gave these weights, the mean over the query heads by layer.

@@ -8,7 +8,7 @@
 
 use super::cache::GpuCache;
 use super::choices::{KernelChoices, Product, ProductKernel};
-use super::device::GpuDevice;
+use super::device::{GpuDevice, Readback};
 use super::kernels::Kernels;
 use super::profile::Recorder;
 use super::stages::Stage;
@@ -468,37 +468,24 @@ impl ForwardPass {
         rows: usize,
     ) -> Result<Vec<f32>> {
         let logits = (&self.logits, rows * self.vocab_size);
-        self.read(device, recorder, &[logits]).await
-    }
-
-    /// Submits what was recorded, and reads the same logits, with the first `len` floats of another
-    /// buffer behind them.
-    pub async fn read_logits_and(
-        &self,
-        device: &GpuDevice,
-        recorder: Recorder,
-        rows: usize,
-        (buffer, len): (&wgpu::Buffer, usize),
-    ) -> Result<[Vec<f32>; 2]> {
-        let of_logits = rows * self.vocab_size;
-        let parts = [(&self.logits, of_logits), (buffer, len)];
-        let mut logits = self.read(device, recorder, &parts).await?;
-        let others = logits.split_off(of_logits);
-        Ok([logits, others])
+        self.submit(device, recorder, &[logits]).read(device).await
     }
 
     /// Submits what was recorded, and reads the residual stream of the first row: `[width]`.
     pub async fn read_residual(&self, device: &GpuDevice, recorder: Recorder) -> Result<Vec<f32>> {
         let width = self.kernels.model.config.width;
-        self.read(device, recorder, &[(&self.x, width)]).await
+        self.submit(device, recorder, &[(&self.x, width)])
+            .read(device)
+            .await
     }
 
-    async fn read(
+    /// Submits what was recorded, and asks for the first so many floats of each of these buffers.
+    pub fn submit(
         &self,
         device: &GpuDevice,
         mut recorder: Recorder,
         parts: &[(&wgpu::Buffer, usize)],
-    ) -> Result<Vec<f32>> {
+    ) -> Readback {
         let bytes_of = |len: usize| (len * size_of::<f32>()) as u64;
         let total = bytes_of(parts.iter().map(|(_, len)| len).sum());
         let staging = device.staging("results, to read", total);
@@ -508,9 +495,6 @@ impl ForwardPass {
             encoder.copy_buffer_to_buffer(buffer, 0, &staging, done, bytes_of(len));
             done += bytes_of(len);
         }
-        device
-            .submit_and_read(recorder.finish(), staging, total)
-            .read(device)
-            .await
+        device.submit_and_read(recorder.finish(), staging, total)
     }
 }

@@ -198,11 +198,14 @@ impl Backend for GpuBackend {
         let size = [rows.len(), position];
         let weights = AttentionWeights::new(&self.device, &mut self.forward, &self.cache, size)?;
         let recorder = self.record(rows, Extent::Logits, &weights.asides);
-        let buffer = (&weights.buffer, weights.len());
-        let [logits, padded] = self
-            .forward
-            .read_logits_and(&self.device, recorder, rows.len(), buffer)
-            .await?;
+        let of_logits = rows.len() * self.forward.kernels.model.config.vocab_size;
+        let parts = [
+            (&self.forward.logits, of_logits),
+            (&weights.buffer, weights.len()),
+        ];
+        let mut readback = self.forward.submit(&self.device, recorder, &parts);
+        let mut logits: Vec<f32> = readback.read(&self.device).await?;
+        let padded = logits.split_off(of_logits);
         Ok(AttentionTo {
             logits,
             weights: weights.of_layers(&padded),
