@@ -285,6 +285,15 @@ export const texts = {
       `Underlined is where steering moved what comes next. It did most at “${first}” (${format.strength(kl)} nats); the rest follows from the words that are there by then. Choose a word to see what else could have come.`,
     /** @param {string} text @param {number} kl */
     candidates: (text, kl) => `In place of “${text}”: a distance of ${format.strength(kl)} nats between the two`,
+    /** @param {number} position @param {number} largest */
+    attention: (position, largest) =>
+      `What share of its attention each layer gave to slot ${format.count(position + 1)} as it chose a word: words across, layers down, the first on top. The strongest is ${texts.inside.percent(largest)}. Point at a column to choose its word.`,
+    /** @param {'plain' | 'steered'} side @param {number} largest @param {string} text @param {number} layer */
+    attentionMap: (side, largest, text, layer) =>
+      `Heat map of the attention to the slot ${side === 'plain' ? 'without' : 'with'} steering, by word and layer; at the most ${texts.inside.percent(largest)}, for “${text}” in layer ${layer}.`,
+    /** @param {string} text @param {number} steered @param {number} plain @param {number} layer @param {number} largest */
+    attentionOf: (text, steered, plain, layer, largest) =>
+      `For “${text}”: ${texts.inside.percent(steered)} with steering, ${texts.inside.percent(plain)} without, on average over the layers; with steering the most in layer ${layer}, ${texts.inside.percent(largest)}.`,
     /** @param {string} text A token, with what cannot be seen made visible. */
     token: (text) => text.replace(/\n/g, '⏎').replace(/^ /, '·') || '∅',
     /** @param {number} p */

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `embed` | the token's row of the embedding |
 //! | `qkv` | RMSNorm, the three projections, RoPE, and the write of keys and values to the cache |
+//! | `attention_weight` | how much attention goes to one position: only where somebody asks |
 //! | `attention` | grouped-query attention over the lane's cache up to the row's position |
 //! | `project` | a projection added to the residual stream: attention output, and FFN down |
 //! | `gate_up` | RMSNorm, gate and up projections, SwiGLU |
@@ -90,6 +91,16 @@ pub struct Slot {
     pub values: Vec<f32>,
 }
 
+/// What rows gave, and what they attended to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionTo {
+    /// As of [`Backend::logits`]: `[rows, vocab_size]`.
+    pub logits: Vec<f32>,
+    /// The weight of one position in the sum over all that a row sees, which is 1:
+    /// `[n_layers, rows, n_heads]`. 0 for a position behind the row's own.
+    pub weights: Vec<f32>,
+}
+
 /// One position of one lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotAddress {
@@ -158,6 +169,13 @@ pub trait Backend {
     /// # Errors
     /// As [`Backend::forward`].
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>>;
+
+    /// [`Backend::logits`], and how much of its attention each query head of a row gives to `position`
+    /// of the row's lane.
+    ///
+    /// # Errors
+    /// As [`Backend::forward`].
+    async fn attention_to(&mut self, rows: &[Row], position: usize) -> Result<AttentionTo>;
 
     /// Begins to decode in these lanes, at most [`BackendInfo::max_rows`], in place of a decoding
     /// that was begun before. Each goes on until it has sampled one of the tokens `end`, or its

@@ -39,6 +39,17 @@ pub struct TokenInspection {
     pub steered: Vec<Candidate>,
     /// The likeliest tokens without, after the same text.
     pub plain: Vec<Candidate>,
+    /// How much the token before, from which this one follows, attends to the slot.
+    pub attention: SlotAttention,
+}
+
+/// The weight of a slot in attention, by layer: from 0 to 1, the mean over the query heads.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SlotAttention {
+    /// With steering.
+    pub steered: Vec<f32>,
+    /// Without, after the same text.
+    pub plain: Vec<f32>,
 }
 
 /// A token that could come, and its probability.
@@ -54,8 +65,8 @@ pub struct Candidate {
 
 impl Engine {
     /// Compares a lane that was steered and then decoded with a lane that holds the same prompt: the
-    /// slot that was written to, and, token by token of the steered answer, what comes next in each. The
-    /// plain lane holds the steered answer afterwards.
+    /// slot that was written to, and, token by token of the steered answer, what comes next in each and how
+    /// much attention goes to the slot. The plain lane holds the steered answer afterwards.
     ///
     /// # Errors
     /// [`Error::InvalidRequest`] for lanes that do not exist, are the same, hold another prompt, or
@@ -107,26 +118,31 @@ impl Engine {
         for lane in lanes {
             self.truncate(lane, start)?;
         }
+        // The steered one is the last before them.
+        let slot = start - 1;
         let vocab_size = self.model.config.vocab_size;
         let inputs = &tokens[start..];
         let total = inputs.len().saturating_sub(1);
         let mut compared = Vec::with_capacity(total);
         for chunk in inputs.chunks(BATCH.min(self.max_rows() / 2).max(1)) {
-            let mut distributions = Vec::with_capacity(2);
+            let mut found = Vec::with_capacity(2);
             for lane in lanes {
                 let rows = self.rows(&[(lane, chunk)])?;
-                distributions.push(self.backend.logits(&rows).await?);
+                found.push(self.backend.attention_to(&rows, slot).await?);
                 self.remember(&rows);
             }
-            let pairs = distributions[0]
-                .chunks(vocab_size)
-                .zip(distributions[1].chunks(vocab_size));
-            for (plain, steered) in pairs {
+            let [plain, steered] = [&found[0], &found[1]];
+            let distributions = plain.logits.chunks(vocab_size);
+            let pairs = distributions.zip(steered.logits.chunks(vocab_size));
+            for (row, (plain_p, steered_p)) in pairs.enumerate() {
                 // After the last token comes nothing that was chosen.
                 let Some(&token) = inputs.get(compared.len() + 1) else {
                     break;
                 };
-                compared.push(self.compare_at(token, plain, steered)?);
+                let [plain, steered] = [plain, steered]
+                    .map(|found| self.mean_weights(&found.weights, chunk.len(), row));
+                let attention = SlotAttention { steered, plain };
+                compared.push(self.compare_at(token, plain_p, steered_p, attention)?);
             }
             let done = compared.len();
             let progress = PrefillProgress { done, total };
@@ -137,7 +153,22 @@ impl Engine {
         Ok(compared)
     }
 
-    fn compare_at(&self, token: u32, plain: &[f32], steered: &[f32]) -> Result<TokenInspection> {
+    /// Of one of the rows that gave these weights, the mean over the query heads by layer.
+    fn mean_weights(&self, weights: &[f32], rows: usize, row: usize) -> Vec<f32> {
+        let heads = self.model.config.n_heads;
+        let of_row = weights.chunks(heads).skip(row).step_by(rows);
+        of_row
+            .map(|heads| heads.iter().sum::<f32>() / heads.len() as f32)
+            .collect()
+    }
+
+    fn compare_at(
+        &self,
+        token: u32,
+        plain: &[f32],
+        steered: &[f32],
+        attention: SlotAttention,
+    ) -> Result<TokenInspection> {
         let [plain, steered] = [plain, steered].map(log_softmax);
         let pairs = steered.iter().zip(&plain);
         let kl: f64 = pairs.map(|(s, p)| s.exp() * (s - p)).sum();
@@ -151,6 +182,7 @@ impl Engine {
             kl: kl.max(0.0),
             steered: self.likeliest(&steered)?,
             plain: self.likeliest(&plain)?,
+            attention,
         })
     }
 

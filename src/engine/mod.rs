@@ -15,7 +15,7 @@ mod score;
 mod write;
 
 pub use decode::DecodeRequest;
-pub use inspect::{Candidate, Inspection, TokenInspection};
+pub use inspect::{Candidate, Inspection, SlotAttention, TokenInspection};
 pub use memory::MemoryUse;
 pub use score::Score;
 pub use write::SlotWrite;

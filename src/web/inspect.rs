@@ -13,8 +13,8 @@ const STEERED: usize = 1;
 #[wasm_bindgen]
 impl WebEngine {
     /// Compares the answers of the last `generate`, of which the first was plain and the second
-    /// steered: what was added to the cache, and what else could have come at each token of the
-    /// steered answer.
+    /// steered: what was added to the cache, what else could have come at each token of the steered
+    /// answer, and how much attention went to what was added.
     ///
     /// # Errors
     /// `Busy`, `NoModel`, `InvalidRequest` where there are no such answers, `Cancelled` after `stop`,

@@ -259,6 +259,9 @@ export interface TokenInspection {
   steered: Candidate[];
   /** The likeliest tokens without, after the same text. */
   plain: Candidate[];
+  /** How much the token before, from which this one follows, attends to the slot, with steering and
+      without: by layer, from 0 to 1, the mean over the query heads. */
+  attention: { steered: number[]; plain: number[] };
 }
 
 export interface Candidate {

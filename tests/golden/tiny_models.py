@@ -1,7 +1,7 @@
-"""Golden logits of tiny models with made-up weights, computed by Hugging Face transformers.
+"""Golden logits and attention of tiny models with made-up weights, by Hugging Face transformers.
 
-Writes tiny_models.json (sizes, tokens, RoPE factors) and tiny_models.safetensors (logits) beside
-itself. The weights are not stored: value i of tensor n is the same integer hash here and in
+Writes tiny_models.json (sizes, tokens, RoPE factors) and tiny_models.safetensors (logits, and
+weights of attention) beside itself. The weights are not stored: value i of tensor n is the same integer hash here and in
 tests/native/tiny_models.rs.
 """
 
@@ -26,7 +26,7 @@ SIZES = {
 # A prompt, and tokens that are decoded after it one at a time.
 PROMPT = [(i * 7919 + 13) % 320 for i in range(72)]
 DECODE = [5, 300, 17, 4, 128]
-# Positions of the prompt whose logits are kept.
+# Positions of the prompt whose logits and attention are kept.
 KEPT = [0, 35, 71]
 
 # The tensors of a layer, in their order in the engine: the number of one is 16 for each layer, and
@@ -86,12 +86,14 @@ def run(model):
     model.eval()
     rows = []
     with torch.no_grad():
-        out = model(torch.tensor([PROMPT]), use_cache=True)
+        out = model(torch.tensor([PROMPT]), use_cache=True, output_attentions=True)
+        # [layer, head, query, key], as [key, layer, query, head].
+        attention = torch.stack(out.attentions)[:, 0, :, KEPT].permute(3, 0, 2, 1)
         rows += [out.logits[0, position].numpy() for position in KEPT]
         for token in DECODE:
             out = model(torch.tensor([[token]]), past_key_values=out.past_key_values, use_cache=True)
             rows.append(out.logits[0, -1].numpy())
-    return np.stack(rows)
+    return np.stack(rows), attention.contiguous().numpy()
 
 
 def factors(model):
@@ -140,4 +142,7 @@ if __name__ == "__main__":
         "llama_rope_factors": factors(MODELS["llama"]),
     }
     (here / "tiny_models.json").write_text(json.dumps(golden) + "\n")
-    save_file({name: run(model) for name, model in MODELS.items()}, here / "tiny_models.safetensors")
+    tensors = {}
+    for name, model in MODELS.items():
+        tensors[name], tensors[f"{name}.attention"] = run(model)
+    save_file(tensors, here / "tiny_models.safetensors")

@@ -3,7 +3,7 @@
 use crate::backends::{EXACT, assert_close, device, load_with, rows};
 use cache_steering::backend::cpu::{CpuBuilder, CpuPrecision};
 use cache_steering::backend::gpu::{GpuBuilder, KernelChoices};
-use cache_steering::backend::{Backend, CacheSize};
+use cache_steering::backend::{Backend, CacheSize, Row};
 use cache_steering::model::weights::{LayerWeight, WeightName};
 use cache_steering::model::{Architecture, ModelConfig, synthetic};
 use candle_core::quantized::GgmlDType;
@@ -16,7 +16,7 @@ struct Golden {
     prompt: Vec<u32>,
     /// Tokens that follow the prompt one at a time.
     decode: Vec<u32>,
-    /// Positions of the prompt whose logits are golden.
+    /// Positions of the prompt whose logits and attention are golden.
     kept: Vec<usize>,
     llama_rope_factors: Vec<f32>,
 }
@@ -30,12 +30,14 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("../golden/tiny_models.json")).expect("golden data")
 }
 
-/// The golden logits of a model: those of the prompt's kept positions, then of the decoded tokens.
-fn golden_logits(architecture: Architecture) -> Vec<f32> {
+/// A golden tensor: of an architecture's name the logits of the prompt's kept positions, then of the
+/// decoded tokens; of `<name>.attention` the weights of the kept positions,
+/// `[position that is attended to, n_layers, kept, n_heads]`.
+fn golden_tensor(name: &str) -> Vec<f32> {
     let file = include_bytes!("../golden/tiny_models.safetensors");
     let tensors = SafeTensors::deserialize(file).expect("golden data");
-    let logits = tensors.tensor(architecture.name()).expect("its logits");
-    bytemuck::pod_collect_to_vec(logits.data())
+    let tensor = tensors.tensor(name).expect("a golden tensor");
+    bytemuck::pod_collect_to_vec(tensor.data())
 }
 
 fn config(architecture: Architecture) -> ModelConfig {
@@ -150,16 +152,57 @@ fn logits(backend: &mut dyn Backend, vocab_size: usize) -> Vec<f32> {
     all
 }
 
+/// What each of the prompt's positions gets of the kept ones' attention, in the order of the golden
+/// weights.
+fn attention(backend: &mut dyn Backend) -> Vec<f32> {
+    let Golden { prompt, kept, .. } = golden();
+    let all = rows(0, 0, prompt);
+    for chunk in all.chunks(40) {
+        block_on(backend.forward(chunk)).expect("a prefill");
+    }
+    let kept: Vec<Row> = kept.into_iter().map(|position| all[position]).collect();
+    let logits = block_on(backend.logits(&kept)).expect("logits");
+    let weights = (0..all.len()).map(|position| {
+        let found = block_on(backend.attention_to(&kept, position)).expect("attention");
+        assert_eq!(found.logits, logits, "a look changes nothing");
+        found.weights
+    });
+    weights.collect::<Vec<_>>().concat()
+}
+
 #[test]
 fn both_backends_give_the_logits_of_transformers() {
+    on_every_backend(|architecture, backend, tolerance, what| {
+        let found = logits(backend, config(architecture).vocab_size);
+        let golden = golden_tensor(architecture.name());
+        assert_close(&found, &golden, tolerance, what);
+    });
+}
+
+#[test]
+fn both_backends_attend_as_transformers_does() {
+    on_every_backend(|architecture, backend, tolerance, what| {
+        let found = attention(backend);
+        let expected = golden_tensor(&format!("{}.attention", architecture.name()));
+        assert_close(&found, &expected, tolerance, what);
+        let of_position = found.len() / golden().prompt.len();
+        for one in 0..of_position {
+            let of_all = found.iter().skip(one).step_by(of_position);
+            let sum: f32 = of_all.sum();
+            assert!((sum - 1.0).abs() < 1e-5, "{what}: all together get {sum}");
+        }
+    });
+}
+
+/// Checks each architecture on the CPU, and on the GPU with several choices of kernels, each with the
+/// difference that it may make.
+fn on_every_backend(mut check: impl FnMut(Architecture, &mut dyn Backend, f32, &str)) {
     for architecture in Architecture::ALL {
         let config = config(architecture);
         let gguf = gguf(&config);
-        let golden = golden_logits(architecture);
-        let check = |mut backend: Box<dyn Backend>, tolerance: f32, what: &str| {
+        let mut check = |mut backend: Box<dyn Backend>, tolerance: f32, what: &str| {
             let what = format!("{architecture:?}, {what}");
-            let found = logits(&mut *backend, config.vocab_size);
-            assert_close(&found, &golden, tolerance, &what);
+            check(architecture, &mut *backend, tolerance, &what);
         };
         let cpu = load_with(&gguf, |c| {
             Ok(Box::new(CpuBuilder::new(c, CACHE, CpuPrecision::F32)?))

@@ -13,6 +13,10 @@ test('WebGPU steers the real model', async () => {
     assert.match(await page.locator('#model-detail').innerText(), /^Runs on the GPU/);
     assert.match((await shown(page, 'plain')).text, /^To solve this problem/);
     assert.match((await shown(page, 'steered')).text, /^Let's break/);
+    await page.locator('#inside-button').click();
+    await page.locator('#inside-result:not([hidden])').waitFor();
+    // Where the answer begins, the slot is the one before, and gets no small share.
+    assert.match(await page.locator('#attention-of').innerText(), /^For “Let”: \d\d % with steering, \d\d % without/);
     assert.deepEqual(problems, []);
   } finally {
     await close();

@@ -1,6 +1,7 @@
-/** "Inside the cache": the change of the slot as heat maps, and the tokens with what else could have come. */
+/** "Inside the cache": the change of the slot as heat maps, the tokens with what else could have come. */
 
 import { texts } from '../texts.js';
+import { createAttention } from './attention.js';
 import { create, element, part } from './dom.js';
 
 /** @import { Candidate, Inspection } from '../pkg/cache_steering.js' */
@@ -20,6 +21,16 @@ export function createInside(onLook) {
   const tokens = element('inside-tokens', HTMLDivElement);
   const table = element('inside-candidates', HTMLTableElement);
   const { caption, tBodies: [body] } = table;
+  const attention = createAttention((i) => {
+    const input = radio(i);
+    input.click();
+    // The arrow keys go on from there; the map stays where it is on the screen.
+    input.focus({ preventScroll: true });
+    tokens.scrollTop = (input.parentElement?.offsetTop ?? 0) - tokens.clientHeight / 2;
+  });
+
+  /** @param {number} i */
+  const radio = (i) => /** @type {HTMLInputElement} */ (part(tokens, `input[value="${i}"]`));
 
   button.textContent = texts.inside.look;
   hint.textContent = texts.inside.hint;
@@ -48,18 +59,23 @@ export function createInside(onLook) {
 
   /** @param {Inspection} inspection */
   function showTokens({ tokens: all }) {
+    /** @param {number} i */
+    const choose = (i) => {
+      showCandidates(all[i]);
+      attention.choose(i);
+    };
     const farthest = all.reduce((most, token) => (token.kl > most.kl ? token : most));
     words.textContent = texts.inside.words(farthest.text.trim(), farthest.kl);
     tokens.replaceChildren(...all.map((token, i) => {
       const input = create('input', { type: 'radio', name: 'inside-token', value: String(i), className: 'visually-hidden' });
-      input.addEventListener('change', () => showCandidates(token));
+      input.addEventListener('change', () => choose(i));
       const shown = create('span', { textContent: token.text.replace(/\n/g, '⏎') });
       shown.style.setProperty('--moved', String(Math.min(1, token.kl / FAR_NATS)));
       return create('label', {}, input, shown);
     }));
-    const first = /** @type {HTMLInputElement} */ (part(tokens, `input[value="${all.indexOf(farthest)}"]`));
-    first.checked = true;
-    showCandidates(farthest);
+    const first = all.indexOf(farthest);
+    radio(first).checked = true;
+    choose(first);
   }
 
   /** @param {Inspection['tokens'][number]} token */
@@ -96,6 +112,7 @@ export function createInside(onLook) {
       root.dataset.state = 'idle';
       if (!inspection || inspection.tokens.length === 0) return;
       showWrite(inspection);
+      attention.show(inspection);
       showTokens(inspection);
       button.hidden = true;
       result.hidden = false;

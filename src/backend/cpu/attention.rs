@@ -11,6 +11,7 @@ use super::simd::{exp, fours, fours_mut};
 use crate::backend::Row;
 use crate::model::ModelConfig;
 use std::array;
+use std::ops::Range;
 use wide::f32x4;
 
 /// Positions of a chunk: with heads of size 64, 16 KiB of keys and as many of values.
@@ -42,13 +43,7 @@ pub(super) fn attention(
                 if start >= end {
                     continue;
                 }
-                let seen = cache.range(row.lane as usize, start..end);
-                let chunk = Chunk {
-                    keys: &cache.keys[seen.clone()],
-                    values: &cache.values[seen],
-                    kv_width: config.kv_width(),
-                    first: kv_head * size,
-                };
+                let chunk = Chunk::new(config, cache, row.lane as usize, start..end, kv_head);
                 let first = number * config.n_heads + kv_head * group;
                 let heads = first..first + group;
                 let floats = first * size..(first + group) * size;
@@ -84,8 +79,8 @@ impl Softmax {
     }
 }
 
-/// At most [`CHUNK`] positions of one lane, of which one KV head is looked at.
-struct Chunk<'a> {
+/// Some positions of one lane, of which one KV head is looked at.
+pub(super) struct Chunk<'a> {
     /// `[position, kv_width]`
     keys: &'a [f32],
     values: &'a [f32],
@@ -94,8 +89,25 @@ struct Chunk<'a> {
     first: usize,
 }
 
-impl Chunk<'_> {
-    /// Adds to `out` the values with their weights, relative to the largest so far.
+impl<'a> Chunk<'a> {
+    pub fn new(
+        config: &ModelConfig,
+        cache: &'a LayerCache,
+        lane: usize,
+        positions: Range<usize>,
+        kv_head: usize,
+    ) -> Self {
+        let seen = cache.range(lane, positions);
+        Self {
+            keys: &cache.keys[seen.clone()],
+            values: &cache.values[seen],
+            kv_width: config.kv_width(),
+            first: kv_head * config.head_dim,
+        }
+    }
+
+    /// Adds to `out` the values with their weights, relative to the largest so far. There are at most
+    /// [`CHUNK`] positions.
     fn attend(&self, query: &[f32], state: &mut Softmax, out: &mut [f32]) {
         let mut weights = [[0.0; 4]; CHUNK / 4];
         let positions = self.keys.len() / self.kv_width;
@@ -126,7 +138,7 @@ impl Chunk<'_> {
 
     /// The products with the keys, four at a time; those beyond the last position are the least
     /// that there is, which gives them no weight.
-    fn scores(&self, query: &[f32], scores: &mut [[f32; 4]]) {
+    pub fn scores(&self, query: &[f32], scores: &mut [[f32; 4]]) {
         let positions = self.keys.len() / self.kv_width;
         for (number, scores) in scores.iter_mut().enumerate() {
             let keys = array::from_fn(|i| {

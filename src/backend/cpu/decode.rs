@@ -49,7 +49,7 @@ impl CpuBackend {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let x = self.run(&rows, self.config.n_layers, &activations)?;
+        let x = self.run(&rows, self.config.n_layers, &activations, None)?;
         let logits = head::head(&self.config, &self.weights, &x)?;
         let Decoding { lanes, end } = &mut self.decoding;
         let mut tokens = Vec::with_capacity(rows.len());

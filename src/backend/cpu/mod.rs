@@ -7,6 +7,7 @@
 
 mod add_to_residual;
 mod attention;
+mod attention_weight;
 mod builder;
 mod cache;
 mod decode;
@@ -26,11 +27,14 @@ pub use builder::CpuBuilder;
 pub use sample::Sampler;
 pub(super) use sample::{SAMPLE_THREADS, SamplingUnits};
 
-use super::{Backend, BackendInfo, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress};
+use super::{
+    AttentionTo, Backend, BackendInfo, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress,
+};
 use crate::Result;
 use crate::model::ModelConfig;
 use crate::steering::Activation;
 use async_trait::async_trait;
+use attention_weight::Watch;
 use cache::KvCache;
 use decode::Decoding;
 use serde::{Deserialize, Serialize};
@@ -70,12 +74,14 @@ pub(crate) struct CpuBackend {
 
 impl CpuBackend {
     /// Runs the rows through the first `layers` layers and gives the residual stream:
-    /// `[rows, width]`. Rows that have an activation get it after its layer.
+    /// `[rows, width]`. Rows that have an activation get it after its layer; a watch looks at every
+    /// layer.
     fn run(
         &mut self,
         rows: &[Row],
         layers: usize,
         activations: &[Option<Activation>],
+        mut watch: Option<&mut Watch>,
     ) -> Result<Vec<f32>> {
         let config = &self.config;
         let mut x = embed::embed(&self.weights.embedding, rows)?;
@@ -89,6 +95,9 @@ impl CpuBackend {
             .take(layers)
         {
             let queries = qkv::qkv(config, layer, &self.rope, &x, rows, cache)?;
+            if let Some(watch) = &mut watch {
+                watch.look(config, &queries, rows, cache);
+            }
             let attended = attention::attention(config, queries, rows, cache);
             project::project(&layer.attention_output, &attended, &mut x)?;
             let hidden = gate_up::gate_up(config, layer, &x)?;
@@ -114,12 +123,24 @@ impl Backend for CpuBackend {
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
-        self.run(rows, self.config.n_layers, &[]).map(drop)
+        self.run(rows, self.config.n_layers, &[], None).map(drop)
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let x = self.run(rows, self.config.n_layers, &[])?;
+        let x = self.run(rows, self.config.n_layers, &[], None)?;
         head::head(&self.config, &self.weights, &x)
+    }
+
+    async fn attention_to(&mut self, rows: &[Row], position: usize) -> Result<AttentionTo> {
+        let mut watch = Watch {
+            position,
+            weights: Vec::new(),
+        };
+        let x = self.run(rows, self.config.n_layers, &[], Some(&mut watch))?;
+        Ok(AttentionTo {
+            logits: head::head(&self.config, &self.weights, &x)?,
+            weights: watch.weights,
+        })
     }
 
     fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
@@ -145,7 +166,7 @@ impl Backend for CpuBackend {
     }
 
     async fn residual(&mut self, row: Row, layer: usize) -> Result<Vec<f32>> {
-        self.run(&[row], layer + 1, &[])
+        self.run(&[row], layer + 1, &[], None)
     }
 
     async fn finish(&mut self) -> Result<()> {

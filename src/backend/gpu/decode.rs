@@ -13,7 +13,7 @@
 
 use super::buffer::GpuBuffer;
 use super::device::{GpuDevice, Readback};
-use super::forward::{Addition, Extent, ForwardPass, ROW_BYTES};
+use super::forward::{Aside, Extent, ForwardPass, ROW_BYTES};
 use super::pace::{MAX_BATCH_STEPS, Pace};
 use super::profile::Recorder;
 use super::stages::{MAX_END_TOKENS, SHARES, Stage, decode_rows};
@@ -67,7 +67,7 @@ pub(super) struct Decoder {
     /// Staging buffers that nothing is on its way to.
     staging: Vec<GpuBuffer>,
     /// What is added to the residual stream in every step.
-    additions: Vec<Addition>,
+    additions: Vec<Aside>,
     session: Session,
 }
 
@@ -201,7 +201,7 @@ impl Decoder {
         device: &GpuDevice,
         forward: &mut ForwardPass,
         lanes: &[&DecodeLane],
-    ) -> Result<Vec<Addition>> {
+    ) -> Result<Vec<Aside>> {
         let mut layers: BTreeMap<usize, Vec<f32>> = BTreeMap::new();
         for lane in lanes {
             if let Some(Activation { layer, delta }) = &lane.activation {

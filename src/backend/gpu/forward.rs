@@ -9,7 +9,7 @@
 use super::buffer::GpuBuffer;
 use super::cache::GpuCache;
 use super::choices::{CLASSES, KernelChoices, Product, ProductKernel};
-use super::device::GpuDevice;
+use super::device::{GpuDevice, Readback};
 use super::kernels::Kernels;
 use super::profile::Recorder;
 use super::stages::Stage;
@@ -88,12 +88,34 @@ pub(super) enum Extent {
     Logits,
 }
 
-/// What is added to the residual stream after a layer: one vector for each lane.
-pub(super) struct Addition {
-    layer: usize,
+/// A dispatch beside the steps of the layers, for those who ask for it.
+pub(super) struct Aside {
+    stage: Stage,
     bind_group: wgpu::BindGroup,
+    /// Items of a batch row, as [`Variant::workgroups`] counts them.
+    width: usize,
+    /// Steps of layers that come before it.
+    after: usize,
     /// Bound.
-    _deltas: GpuBuffer,
+    _deltas: Option<GpuBuffer>,
+}
+
+impl Aside {
+    /// One that sees a layer's queries, and the keys with those of the batch.
+    pub fn after_qkv(
+        layer: usize,
+        stage: Stage,
+        bind_group: wgpu::BindGroup,
+        width: usize,
+    ) -> Self {
+        Self {
+            stage,
+            bind_group,
+            width,
+            after: layer * LAYER_STEPS + 1,
+            _deltas: None,
+        }
+    }
 }
 
 /// Most parts of all sequences of a batch that attention leaves for the next stage to merge.
@@ -334,19 +356,16 @@ impl ForwardPass {
         (self.kernels.model.max_rows * ROW_BYTES) as u64
     }
 
-    /// Uploads what is to be added after `layer`, `[lane, width]`.
-    pub fn addition(
-        &mut self,
-        device: &GpuDevice,
-        layer: usize,
-        deltas: &[f32],
-    ) -> Result<Addition> {
+    /// Uploads what is to be added to the residual stream after `layer`, `[lane, width]`.
+    pub fn addition(&mut self, device: &GpuDevice, layer: usize, deltas: &[f32]) -> Result<Aside> {
         let deltas = device.storage_with("activations", bytemuck::cast_slice(deltas))?;
         let bound = [&self.batch, &deltas, &self.x].map(|b| b.as_entire_binding());
-        Ok(Addition {
-            layer,
+        Ok(Aside {
+            stage: Stage::AddToResidual,
             bind_group: self.kernels.bind(Stage::AddToResidual, &bound),
-            _deltas: deltas,
+            width: self.kernels.model.config.width / 4,
+            after: (layer + 1) * LAYER_STEPS,
+            _deltas: Some(deltas),
         })
     }
 
@@ -358,7 +377,7 @@ impl ForwardPass {
         rows: usize,
         longest: usize,
         extent: Extent,
-        additions: &[Addition],
+        asides: &[Aside],
     ) {
         let splits = match self.choices.split_attention {
             true if can_merge(self.kernels.model.config.q_width()) => splits(rows, longest),
@@ -376,12 +395,11 @@ impl ForwardPass {
             let grid = [step.width, rows];
             self.kernels
                 .dispatch(recorder, variant, &step.bind_group, grid);
-            let after = |addition: &&Addition| done == before + (addition.layer + 1) * LAYER_STEPS;
-            for addition in additions.iter().filter(after) {
-                let variant = Variant::plain(Stage::AddToResidual);
-                let grid = [self.kernels.model.config.width / 4, rows];
+            for aside in asides.iter().filter(|aside| done == before + aside.after) {
+                let variant = Variant::plain(aside.stage);
+                let grid = [aside.width, rows];
                 self.kernels
-                    .dispatch(recorder, variant, &addition.bind_group, grid);
+                    .dispatch(recorder, variant, &aside.bind_group, grid);
             }
         }
     }
@@ -461,30 +479,34 @@ impl ForwardPass {
         recorder: Recorder,
         rows: usize,
     ) -> Result<Vec<f32>> {
-        self.read(device, recorder, &self.logits, rows * self.vocab_size)
-            .await
+        let logits = (&self.logits, rows * self.vocab_size);
+        self.submit(device, recorder, &[logits]).read(device).await
     }
 
     /// Submits what was recorded, and reads the residual stream of the first row: `[width]`.
     pub async fn read_residual(&self, device: &GpuDevice, recorder: Recorder) -> Result<Vec<f32>> {
         let width = self.kernels.model.config.width;
-        self.read(device, recorder, &self.x, width).await
+        self.submit(device, recorder, &[(&self.x, width)])
+            .read(device)
+            .await
     }
 
-    async fn read(
+    /// Submits what was recorded, and asks for the first so many floats of each of these buffers.
+    pub fn submit(
         &self,
         device: &GpuDevice,
         mut recorder: Recorder,
-        buffer: &GpuBuffer,
-        len: usize,
-    ) -> Result<Vec<f32>> {
-        let bytes = (len * size_of::<f32>()) as u64;
-        let staging = device.staging("results, to read", bytes);
+        parts: &[(&GpuBuffer, usize)],
+    ) -> Readback {
+        let bytes_of = |len: usize| (len * size_of::<f32>()) as u64;
+        let total = bytes_of(parts.iter().map(|(_, len)| len).sum());
+        let staging = device.staging("results, to read", total);
         let encoder = recorder.encoder();
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, bytes);
-        device
-            .submit_and_read(recorder.finish(), staging, bytes)
-            .read(device)
-            .await
+        let mut done = 0;
+        for &(buffer, len) in parts {
+            encoder.copy_buffer_to_buffer(buffer, 0, &staging, done, bytes_of(len));
+            done += bytes_of(len);
+        }
+        device.submit_and_read(recorder.finish(), staging, total)
     }
 }

@@ -15,6 +15,7 @@
 //! | `kernels` | the compiled pipelines |
 //! | `cache` | the KV cache and the operations on it |
 //! | `forward` | the order of the kernels |
+//! | `attention_weight` | a look at attention beside them |
 //! | `decode` | decoding without the CPU: sampling on the GPU, steps submitted ahead |
 //! | `pace` | how far ahead |
 //! | `builder` | from a stream of weights to a backend |
@@ -62,6 +63,7 @@
 //! checked for what they compute, on software adapters; which are fastest is for `tune` to find.
 
 mod adapter;
+mod attention_weight;
 mod buffer;
 mod builder;
 mod cache;
@@ -88,14 +90,16 @@ pub use profile::StageTime;
 pub(super) use self_test::self_test;
 
 use super::{
-    Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot, SlotAddress,
+    AttentionTo, Backend, BackendInfo, BackendKind, CacheSize, DecodeLane, LaneToken, Row, Slot,
+    SlotAddress,
 };
 use crate::Result;
 use async_trait::async_trait;
+use attention_weight::AttentionWeights;
 use cache::GpuCache;
 use decode::Decoder;
 use device::Fence;
-use forward::{Extent, ForwardPass};
+use forward::{Aside, Extent, ForwardPass};
 use profile::Recorder;
 use std::collections::VecDeque;
 
@@ -132,12 +136,17 @@ impl GpuBackend {
     }
 
     /// Records the forward pass over `rows`.
-    fn record(&mut self, rows: &[Row], extent: Extent) -> Recorder {
+    fn record(&mut self, rows: &[Row], extent: Extent, asides: &[Aside]) -> Recorder {
         self.forward.write_batch(&self.device, rows);
         let longest = rows.iter().map(|row| row.position as usize + 1).max();
         let mut recorder = self.device.record();
-        self.forward
-            .record(&mut recorder, rows.len(), longest.unwrap_or(0), extent, &[]);
+        self.forward.record(
+            &mut recorder,
+            rows.len(),
+            longest.unwrap_or(0),
+            extent,
+            asides,
+        );
         recorder
     }
 
@@ -179,7 +188,7 @@ impl Backend for GpuBackend {
 
     async fn forward(&mut self, rows: &[Row]) -> Result<()> {
         let all = Extent::Layers(self.forward.layers());
-        let recorder = self.record(rows, all);
+        let recorder = self.record(rows, all, &[]);
         self.submitted
             .push_back(self.device.submit(recorder.finish()));
         if self.submitted.len() > BATCHES_AHEAD
@@ -191,10 +200,28 @@ impl Backend for GpuBackend {
     }
 
     async fn logits(&mut self, rows: &[Row]) -> Result<Vec<f32>> {
-        let recorder = self.record(rows, Extent::Logits);
+        let recorder = self.record(rows, Extent::Logits, &[]);
         self.forward
             .read_logits(&self.device, recorder, rows.len())
             .await
+    }
+
+    async fn attention_to(&mut self, rows: &[Row], position: usize) -> Result<AttentionTo> {
+        let size = [rows.len(), position];
+        let weights = AttentionWeights::new(&self.device, &mut self.forward, &self.cache, size)?;
+        let recorder = self.record(rows, Extent::Logits, &weights.asides);
+        let of_logits = rows.len() * self.forward.kernels.model.config.vocab_size;
+        let parts = [
+            (&self.forward.logits, of_logits),
+            (&weights.buffer, weights.len()),
+        ];
+        let mut readback = self.forward.submit(&self.device, recorder, &parts);
+        let mut logits: Vec<f32> = readback.read(&self.device).await?;
+        let padded = logits.split_off(of_logits);
+        Ok(AttentionTo {
+            logits,
+            weights: weights.of_layers(&padded),
+        })
     }
 
     fn start_decode(&mut self, lanes: &[DecodeLane], end: &[u32]) -> Result<()> {
@@ -232,7 +259,7 @@ impl Backend for GpuBackend {
     }
 
     async fn residual(&mut self, row: Row, layer: usize) -> Result<Vec<f32>> {
-        let recorder = self.record(&[row], Extent::Layers(layer + 1));
+        let recorder = self.record(&[row], Extent::Layers(layer + 1), &[]);
         self.forward.read_residual(&self.device, recorder).await
     }
 

@@ -21,6 +21,7 @@ pub(super) fn decode_rows(cache: CacheSize) -> usize {
 pub(super) enum Stage {
     Embed,
     Qkv,
+    AttentionWeight,
     Attention,
     Project,
     GateUp,
@@ -44,9 +45,10 @@ use Binding::{Read, Uniform, Write};
 
 impl Stage {
     #[cfg(all(test, not(target_arch = "wasm32")))]
-    pub const ALL: [Stage; 11] = [
+    pub const ALL: [Stage; 12] = [
         Self::Embed,
         Self::Qkv,
+        Self::AttentionWeight,
         Self::Attention,
         Self::Project,
         Self::GateUp,
@@ -62,6 +64,7 @@ impl Stage {
         match self {
             Self::Embed => "embed",
             Self::Qkv => "qkv",
+            Self::AttentionWeight => "attention_weight",
             Self::Attention => "attention",
             Self::Project => "project",
             Self::GateUp => "gate_up",
@@ -84,6 +87,7 @@ impl Stage {
         match self {
             Self::Embed => &[Uniform, Read, Read, Write],
             Self::Qkv => &[Uniform, Read, Read, Read, Read, Read, Write, Write, Write],
+            Self::AttentionWeight => &[Uniform, Uniform, Read, Read, Write],
             Self::Attention => &[Uniform, Read, Read, Read, Write],
             Self::Project => &[Uniform, Read, Read, Read, Write],
             Self::GateUp | Self::Head => &[Uniform, Read, Read, Read, Read, Write],

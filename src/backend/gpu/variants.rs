@@ -139,7 +139,7 @@ impl Variant {
                 1,
             ],
             (Stage::Attention, _) => [width / heads_together(&model.config), rows, self.splits],
-            (Stage::Sample, _) => [width, rows, 1],
+            (Stage::AttentionWeight | Stage::Sample, _) => [width, rows, 1],
             _ => [width.div_ceil(64), rows, 1],
         };
         [x as u32, y as u32, z as u32]
@@ -167,7 +167,11 @@ impl Variant {
     pub fn needs_f16(&self, model: &KernelModel) -> bool {
         let caches = matches!(
             self.stage,
-            Stage::Qkv | Stage::Attention | Stage::AddToSlot | Stage::CopySlots
+            Stage::Qkv
+                | Stage::AttentionWeight
+                | Stage::Attention
+                | Stage::AddToSlot
+                | Stage::CopySlots
         );
         caches && model.f16_cache || self.product.is_some_and(|p| p.kernel.needs_f16())
     }
@@ -253,7 +257,11 @@ impl Variant {
             }
         }
         match self.stage {
-            Stage::Qkv | Stage::Attention | Stage::AddToSlot | Stage::CopySlots => {
+            Stage::Qkv
+            | Stage::AttentionWeight
+            | Stage::Attention
+            | Stage::AddToSlot
+            | Stage::CopySlots => {
                 parts.push(include_str!("../../../shaders/cache.wgsl"));
             }
             Stage::Penalise => parts.push(include_str!("../../../shaders/lanes.wgsl")),
@@ -263,7 +271,7 @@ impl Variant {
             ]),
             _ => {}
         }
-        if self.stage == Stage::Attention || self.splits > 1 {
+        if matches!(self.stage, Stage::AttentionWeight | Stage::Attention) || self.splits > 1 {
             parts.push(include_str!("../../../shaders/splits.wgsl"));
         }
         match self.product {
@@ -285,6 +293,7 @@ impl Variant {
         parts.push(match self.stage {
             Stage::Embed => include_str!("../../../shaders/embed.wgsl"),
             Stage::Qkv => include_str!("../../../shaders/qkv.wgsl"),
+            Stage::AttentionWeight => include_str!("../../../shaders/attention_weight.wgsl"),
             Stage::Attention => include_str!("../../../shaders/attention.wgsl"),
             Stage::Project => include_str!("../../../shaders/project.wgsl"),
             Stage::GateUp => include_str!("../../../shaders/gate_up.wgsl"),
