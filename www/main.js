@@ -2,7 +2,6 @@
 
 import { rememberSpeed } from './device.js';
 import { explain, isFatal } from './errors.js';
-import { createEvaluation } from './evaluation.js';
 import { fetchJson } from './files.js';
 import { createModelChoice } from './model-choice.js';
 import { readList } from './models.js';
@@ -12,10 +11,10 @@ import { asMarkdown, linkTo, sharedByAddress } from './share.js';
 import { missing } from './support.js';
 import { asSentence, texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
-import { createBenchmark } from './ui/benchmark.js';
 import { createComposer } from './ui/composer.js';
 import { announce, reveal } from './ui/dom.js';
 import { createInside } from './ui/inside.js';
+import { offerLab } from './ui/lab.js';
 import { createMemory } from './ui/memory.js';
 import { createModelBar } from './ui/model-bar.js';
 import { createNotice } from './ui/notice.js';
@@ -60,10 +59,6 @@ async function start(list, presetsOf, recorded) {
   let waiting;
   let stopping = false;
 
-  createBenchmark(() => session.backend, (speed) => {
-    rememberSpeed(speed);
-    void models.refresh();
-  });
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
   /** What the answers are to. @type {{ question: string, preset: Preset, strength: number }} */
@@ -74,7 +69,15 @@ async function start(list, presetsOf, recorded) {
   });
   const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
-  createEvaluation(session, presetChoice, complainOfWork);
+  offerLab({
+    session,
+    presetChoice,
+    complain: complainOfWork,
+    onSpeed(speed) {
+      rememberSpeed(speed);
+      void models.refresh();
+    },
+  });
   showIdle();
   composer.state = 'asking';
   openShared();
