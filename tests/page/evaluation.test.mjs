@@ -61,7 +61,7 @@ describe('an evaluation in the page', () => {
     assert.equal(steered[2], '2 of 2');
     // Below the titles, each row of the table has its label in the picture, and its shares, each where it is.
     const labels = await page.locator('#evaluation-chart .label').allTextContents();
-    assert.deepEqual(labels, rows.map(([name, kind]) => `${name}, ${kind === 'without' ? 'without choices' : kind}`));
+    assert.deepEqual(labels, rows.map(([name, kind]) => `${name}, ${kind === 'without' ? 'no choices' : 'choices'}`));
     const { ends, bars } = await page.locator('#evaluation-chart').evaluate((chart) => ({
       ends: Array.from(chart.querySelectorAll('.grid'), (line) => Number(line.getAttribute('x1'))),
       bars: Array.from(chart.querySelectorAll('.point'), (point) => ({
@@ -124,7 +124,7 @@ describe('an evaluation in the page', () => {
     const last = page.locator('#evaluation-table tbody tr').last();
     assert.match(await last.innerText(), /^activation, Numbered steps\s+without/);
     // One question that nobody can mark: there is no panel for what is right.
-    assert.deepEqual(await page.locator('#evaluation-chart .title').allTextContents(), ['In style', 'In loops']);
+    assert.deepEqual(await page.locator('#evaluation-chart .title').allTextContents(), ['In style, %', 'In loops, %']);
     assert.equal(await page.locator('#evaluation-chart .point.other').count(), 2);
   });
 

@@ -5,11 +5,26 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { check } from './axe.mjs';
 import { checkPicture, exported, parseCsv } from './exports.mjs';
-import { modelReady, open } from './steps.mjs';
+import { modelReady, notice, open } from './steps.mjs';
 
 /** @import { EvaluateResult } from '../../www/pkg/cache_steering.js' */
 
 /** @typedef {EvaluateResult['rows'][number]} Row */
+
+test('where the code of the Lab does not come, the press says so', async () => {
+  const { page, close } = await open('', (page) => page.route('**/lab/lab.js', (route) => route.abort()));
+  try {
+    await page.click('#evaluation-run');
+    assert.match(await notice(page), /The page is not complete\s+A part of it could not be fetched\..*\s+Load the page again/);
+    await page.unroute('**/lab/lab.js');
+    await page.click('#notice-button');
+    await page.locator('#notice').waitFor({ state: 'hidden' });
+    await page.click('#evaluation-run');
+    await page.locator('#evaluation-status', { hasText: 'Load the model first' }).waitFor();
+  } finally {
+    await close();
+  }
+});
 
 describe('a sweep in the page', () => {
   /** @type {Awaited<ReturnType<typeof open>>} */
@@ -67,7 +82,7 @@ describe('a sweep in the page', () => {
     await page.evaluate(() => { /** @type {any} */ (window).said = []; });
     await press();
     await idle();
-    assert.equal(await status(), 'Done: 12 answers at 3 strengths. Bands are 95 % intervals; the fewer the questions, the wider.');
+    assert.equal(await status(), 'Done: 12 answers at 3 strengths. Bands are 95 % intervals; the fewer the questions, the wider. Most answers were cut off, and few of these can be right: let them be longer.');
     /** @type {string[]} */
     const said = await page.evaluate(() => /** @type {any} */ (window).said);
     const counts = said.map((line) => Number(/^(\d+) of 12/.exec(line)?.[1] ?? 0)).filter(Boolean);

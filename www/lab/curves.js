@@ -6,7 +6,7 @@ import { node, picture, scale } from './svg.js';
 const PLOT = 92;
 const TOP = 30;
 const BOTTOM = 22;
-const LEFT = 44;
+const LEFT = 50;
 const RIGHT = 14;
 const GAP = 24;
 
@@ -83,7 +83,7 @@ function drawPanel({ at, words, mark, markWords }, { title, most, words: figure,
   if (mark >= at[0] && mark <= at[at.length - 1]) {
     const right = x(mark) > width / 2;
     drawn.push(node('line', { x1: x(mark), x2: x(mark), y1: TOP - 8, y2: TOP + PLOT, class: 'mark' }));
-    drawn.push(node('text', { x: x(mark) + (right ? -5 : 5), y: TOP - 3, class: right ? 'tick before' : 'tick' }, markWords));
+    drawn.push(node('text', { x: x(mark) + (right ? -5 : 5), y: TOP - 6, class: right ? 'tick before' : 'tick' }, markWords));
   }
   const upper = points.map((point) => `${x(point.at)},${limited(point.high)}`);
   const lower = points.map((point) => `${x(point.at)},${limited(point.low)}`).reverse();

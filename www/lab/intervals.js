@@ -30,10 +30,10 @@ export function drawIntervals(label, titles, cases, width) {
     const start = i * (room + GAP);
     const x = scale([0, 1], [start + INSET, start + room - INSET]);
     return [
-      node('text', { x: x(0.5), y: 12, class: 'title middle' }, title),
+      node('text', { x: x(0.5), y: 12, class: 'title middle' }, `${title}, %`),
       ...[0, 0.5, 1].flatMap((share) => [
         node('line', { x1: x(share), x2: x(share), y1: TOP - 6, y2: bottom, class: 'grid' }),
-        node('text', { x: x(share), y: bottom + 14, class: 'tick middle' }, `${100 * share}${share === 1 ? ' %' : ''}`),
+        node('text', { x: x(share), y: bottom + 14, class: 'tick middle' }, String(100 * share)),
       ]),
       ...cases.flatMap(({ tone, shares }, row) => {
         const rate = shares[i];

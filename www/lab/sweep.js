@@ -58,7 +58,8 @@ export function createSweep(session, presetChoice, complain) {
       view.show(sweep);
       exports.offer(true);
     }
-    return texts.sweep.done(strengths.length, sweep.answers.length);
+    const cut = sweep.answers.filter(({ stop_reason: reason }) => reason === 'max_tokens').length;
+    return texts.sweep.done(strengths.length, sweep.answers.length, cut / sweep.answers.length);
   });
   const questions = createQuestions(job.inputs);
   const exports = createExports('sweep', () => {

@@ -57,9 +57,11 @@ export const texts = {
       `${strength === 0 ? 'With the strength off' : `At strength ${tick(strength)}`}, “${question}” (${tokens} ${ending})`,
     /** @param {string} label @param {number} strength */
     chosen: (label, strength) => `Set above: ${label}, strength ${tick(strength)}.`,
-    /** @param {number} strengths @param {number} answers */
-    done: (strengths, answers) =>
+    /** @param {number} strengths @param {number} answers @param {number} cut the share of them that the longest answer ended */
+    done: (strengths, answers, cut) => [
       `Done: ${format.count(answers)} answers at ${strengths} strengths. Bands are 95 % intervals; the fewer the questions, the wider.`,
+      cut > 0.5 ? 'Most answers were cut off, and few of these can be right: let them be longer.' : '',
+    ].filter(Boolean).join(' '),
   },
 
   evaluation: {
@@ -71,7 +73,7 @@ export const texts = {
     row: ({ name, choices, marked, loops, tokens, right }) =>
       [name, choices ? 'with choices' : 'without', rate(marked), rate(loops), String(Math.round(tokens.mean)), rate(right)],
     /** @param {Row} row */
-    caseOf: ({ name, choices }) => `${name}, ${choices ? 'with choices' : 'without choices'}`,
+    caseOf: ({ name, choices }) => `${name}, ${choices ? 'choices' : 'no choices'}`,
   },
 
   benchmark: {
