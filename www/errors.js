@@ -11,7 +11,7 @@ const { notice } = texts;
 /** By the names that the engine gives its errors. @type {Record<string, { title: string, next?: NextStep }>} */
 const kinds = {
   Fetch: { title: notice.download, next: 'retry' },
-  PageFile: { title: notice.pageFile },
+  PageFile: { title: notice.pageFile, next: 'reload' },
   ModelList: { title: notice.pageFile },
   Checksum: { title: notice.damaged, next: 'retry' },
   FileChanged: { title: notice.download, next: 'retry' },

@@ -2,7 +2,6 @@
 
 import { rememberSpeed } from './device.js';
 import { explain, isFatal } from './errors.js';
-import { createEvaluation } from './evaluation.js';
 import { fetchJson } from './files.js';
 import { createModelChoice } from './model-choice.js';
 import { readList } from './models.js';
@@ -14,11 +13,11 @@ import { asJson, asMarkdown, linkTo, sharedByAddress } from './share.js';
 import { missing } from './support.js';
 import { asSentence, texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
-import { createBenchmark } from './ui/benchmark.js';
 import { createComposer } from './ui/composer.js';
 import { announce, element, reveal } from './ui/dom.js';
 import { createHow } from './ui/how.js';
 import { createInside } from './ui/inside.js';
+import { offerLab } from './ui/lab.js';
 import { createMemory } from './ui/memory.js';
 import { createModelBar } from './ui/model-bar.js';
 import { createNotice } from './ui/notice.js';
@@ -70,10 +69,6 @@ async function start(list, presetsOf, recorded) {
   /** What is shown, once it is complete. @type {Run | undefined} */
   let shown;
 
-  createBenchmark(() => session.backend, (speed) => {
-    rememberSpeed(speed);
-    void models.refresh();
-  });
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
   const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
@@ -81,7 +76,15 @@ async function start(list, presetsOf, recorded) {
   restart = playground.restart;
   const share = createShare({ link, text: () => written(asMarkdown), json: () => written(asJson) });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
-  createEvaluation(session, presetChoice, complainOfWork);
+  offerLab({
+    session,
+    presetChoice,
+    complain: complainOfWork,
+    onSpeed(speed) {
+      rememberSpeed(speed);
+      void models.refresh();
+    },
+  });
   showIdle();
   composer.state = 'asking';
   if (!openShared()) takeOver(keptSettings());

@@ -1,7 +1,8 @@
 /**
- * Every sentence that changes while the page is used. What never changes stands in index.html.
+ * Every sentence that changes while the page is used, but for those of the Lab (lab/texts.js). What never
+ * changes stands in index.html.
  *
- * @import { BenchmarkReport, EngineInfo, GenerateResult, StopReason } from './pkg/cache_steering.js'
+ * @import { EngineInfo, GenerateResult, StopReason } from './pkg/cache_steering.js'
  * @import { Run } from './playground.js'
  * @import { ModelEntry, Preset, SourceEvent } from './protocol.js'
  */
@@ -378,67 +379,14 @@ export const texts = {
     ],
   },
 
-  evaluation: {
-    run: 'Measure',
-    loadFirst: 'Load the model first: it gives the answers.',
-    stopped: 'Stopped. The answers so far are kept: measure again to go on.',
-    begun: 'Asking the first question',
-    /** @param {number} done @param {number} total */
-    preparing: (done, total) => `Reading examples: ${done} of ${total}`,
-    /** @param {number} done @param {number} total @param {number | undefined} secondsLeft */
-    progress: (done, total, secondsLeft) =>
-      `${format.count(done)} of ${format.count(total)} answers${secondsLeft === undefined ? '' : `, ${format.duration(secondsLeft)} left`}`,
-    /** @param {number} answers */
-    done: (answers) => `Done: ${format.count(answers)} answers. Bars are 95 % intervals; the fewer the questions, the wider.`,
-    plot: 'Shares of answers in style, in loops, and right, with their intervals: the figures of the table.',
-    columns: ['Condition', 'Questions', 'In style', 'Loops', 'Tokens', 'Right'],
-    withChoices: 'with choices',
-    withoutChoices: 'without',
-    /** @param {{ count: number, of: number } | undefined} rate */
-    rate: (rate) => (rate ? `${rate.count} of ${rate.of}` : ''),
+  lab: {
+    missing: 'a part of it could not be fetched. Check the connection and load the page again',
   },
 
   making: {
     tooShort: 'The examples from which a vector is made are longer than what this model can hold. It answers with the strength off.',
     /** @param {string} label @param {number} done @param {number} total */
     progress: (label, done, total) => `Making “${label}” for this model, once: ${Math.floor((100 * done) / total)} %`,
-  },
-
-  benchmark: {
-    title: 'Benchmark this device',
-    run: 'Run the benchmark',
-    again: 'Run it again',
-    starting: 'Starting the engine',
-    /** @param {string} what */
-    doing: (what) => `Measuring: ${what}`,
-    started: 'The benchmark runs.',
-    stopped: 'The benchmark was stopped.',
-    copied: 'The result is on the clipboard.',
-    copyByHand: 'The table is marked: copy it with your keyboard or menu.',
-    /** @param {BenchmarkReport} report */
-    done: ({ decode: [one] }) => `Done. This device writes ${format.rate(one.tokensPerSecond)} tokens per second.`,
-    /** @param {BenchmarkReport} report */
-    caption: ({ model, seconds }) => [
-      `${model.layers === 30 ? 'The shape of SmolLM2-135M' : `${model.layers} of the 30 layers of SmolLM2-135M, because memory is short`}`,
-      `${model.quant.toUpperCase()} weights made up`,
-      `in ${format.seconds(1000 * seconds)}`,
-    ].join(', '),
-    /** What was measured, the figure, and what it means. @param {BenchmarkReport} report @returns {[string, string, string][]} */
-    rows: ({ device, prefill, decode, steering }) => {
-      /** @param {number} n */
-      const perSecond = (n) => `${format.rate(n)} tokens/s`;
-      const one = decode.find((d) => d.lanes === 1);
-      const two = decode.find((d) => d.lanes === 2);
-      /** @type {[string, string, string][]} */
-      const rows = prefill.map((p) => ['Reading a prompt', perSecond(p.tokensPerSecond), `${p.tokens} tokens in ${format.milliseconds(p.ms.median)}`]);
-      if (one) rows.push(['Writing one answer', perSecond(one.tokensPerSecond), `${format.milliseconds(one.ms.median)} a token`]);
-      if (two) rows.push(['Writing two at once', perSecond(two.tokensPerSecond), `a step takes ${format.strength(two.overOneLane ?? 0)} times as long`]);
-      if (steering && one) {
-        rows.push(['The steering write', format.microseconds(steering.writeUs.median), `once, beside ${format.milliseconds(one.ms.median)} for every token`]);
-      }
-      rows.push(['Runs on', device.backend === 'gpu' ? 'GPU' : 'CPU', device.name + (device.software ? ', computes in software' : '')]);
-      return rows;
-    },
   },
 
   status: {

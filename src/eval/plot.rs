@@ -122,8 +122,8 @@ impl Report {
             let share = (panel.share)(row)?;
             let line = names.iter().position(|name| *name == row.name)? as f64;
             let (colour, aside) = match row.choices {
-                false => (PLAIN, 0.16),
-                true => (CHOICES, -0.16),
+                Some(true) => (CHOICES, -0.16),
+                _ => (PLAIN, 0.16),
             };
             let [low, high] = share.interval.map(|share| 100.0 * share);
             let y = rows - line - 0.5 + aside;
@@ -160,7 +160,7 @@ mod tests {
             style: Some("steps".into()),
             condition: condition.into(),
             name: condition.into(),
-            choices,
+            choices: Some(choices),
             marked: Some(rate(9)),
             loops: rate(0),
             ended: rate(5),

@@ -8,10 +8,19 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+/// Whether questions with and without choices are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinds {
+    /// Each kind has a row of its own.
+    Apart,
+    /// All questions are counted in one row.
+    Together,
+}
+
 /// The figures of every condition.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
-    /// Style after style, condition after condition, without and with choices.
+    /// Style after style, condition after condition; where they are apart, without and with choices.
     pub rows: Vec<Row>,
 }
 
@@ -24,8 +33,8 @@ pub struct Row {
     pub condition: String,
     /// The condition's name, with the style where it is looked for in a condition of none.
     pub name: String,
-    /// Whether the questions have choices.
-    pub choices: bool,
+    /// Whether the questions have choices; `None` where both kinds are counted together.
+    pub choices: Option<bool>,
     /// Answers that show the style.
     pub marked: Option<Rate>,
     /// Answers that end because they repeat themselves.
@@ -47,7 +56,12 @@ impl Report {
         conditions: &[Condition],
         markers: &BTreeMap<String, Marker>,
         answers: &[Answer],
+        kinds: Kinds,
     ) -> Self {
+        let kinds: &[Option<bool>] = match kinds {
+            Kinds::Apart => &[Some(false), Some(true)],
+            Kinds::Together => &[None],
+        };
         let mut rows = Vec::new();
         let styles: Vec<Option<&String>> = match markers.is_empty() {
             true => vec![None],
@@ -58,13 +72,15 @@ impl Report {
                 condition.style.is_none() || style.is_none() || condition.style.as_ref() == style
             };
             for condition in conditions.iter().filter(of_style) {
-                for choices in [false, true] {
+                for &choices in kinds {
                     let counted: Vec<(&Question, &Answer)> = answers
                         .iter()
                         .filter(|answer| answer.condition == condition.name)
                         .filter_map(|answer| {
                             let asked = questions.iter().find(|q| q.id == answer.question)?;
-                            (asked.has_choices() == choices).then_some((asked, answer))
+                            let counts =
+                                choices.is_none_or(|choices| asked.has_choices() == choices);
+                            counts.then_some((asked, answer))
                         })
                         .collect();
                     let marker = style.and_then(|style| Some((style, markers.get(style)?)));
@@ -91,7 +107,11 @@ impl Report {
                 table,
                 "| {} | {} | {} | {} | {} | {} | {} | {} |",
                 row.condition,
-                if row.choices { "choices" } else { "plain" },
+                match row.choices {
+                    Some(true) => "choices",
+                    Some(false) => "plain",
+                    None => "all",
+                },
                 words(row.marked.as_ref()),
                 words(Some(&row.loops)),
                 words(Some(&row.ended)),
@@ -107,7 +127,7 @@ impl Report {
 
 fn row(
     condition: &Condition,
-    choices: bool,
+    choices: Option<bool>,
     marker: Option<(&String, &Marker)>,
     answers: &[(&Question, &Answer)],
 ) -> Option<Row> {
@@ -201,7 +221,8 @@ mod tests {
             answer("c", "steered", "The answer is B", StopReason::MaxTokens),
             answer("z", "steered", "not asked", StopReason::MaxTokens),
         ];
-        let report = Report::new(&questions, &[plain, steered], &markers, &answers);
+        let conditions = [plain, steered];
+        let report = Report::new(&questions, &conditions, &markers, &answers, Kinds::Apart);
         let found: Vec<_> = report
             .rows
             .iter()
@@ -210,7 +231,7 @@ mod tests {
                 (
                     row.style.as_deref().unwrap_or(""),
                     row.condition.as_str(),
-                    row.choices,
+                    row.choices == Some(true),
                     count(row.marked),
                     row.loops.count,
                     count(row.right),
@@ -230,5 +251,23 @@ mod tests {
         );
         let table = report.table();
         assert!(table.contains("| steered | plain | 2 of 2 (34-100 %) | 1 of 2 "));
+
+        let report = Report::new(&questions, &conditions, &markers, &answers, Kinds::Together);
+        let found: Vec<_> = report
+            .rows
+            .iter()
+            .map(|row| (row.name.as_str(), row.choices, row.loops.of))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("plain (loud)", None, 3),
+                ("plain (steps)", None, 3),
+                ("steered", None, 3),
+            ]
+        );
+        let right = report.rows[2].right.expect("graded answers");
+        assert_eq!((right.count, right.of), (1, 2));
+        assert!(report.table().contains("| steered | all | 2 of 3 "));
     }
 }

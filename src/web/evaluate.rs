@@ -6,7 +6,7 @@ use super::progress::JsObserver;
 use super::types::{EvaluateRequest, EvaluateResult, Preparing};
 use super::workshop::INTERVAL;
 use crate::Engine;
-use crate::eval::{self, Condition, EvalProgress, Marker, Report, question};
+use crate::eval::{self, Condition, EvalProgress, Kinds, Marker, Report, question};
 use crate::observer::Observer;
 use crate::steering::{Activation, ExtractProgress, Extractor};
 use async_trait::async_trait;
@@ -34,6 +34,10 @@ impl WebEngine {
         let request: EvaluateRequest = read(request)?;
         let questions = question::parse(&request.questions)?;
         let (mut conditions, markers) = self.conditions(&request)?;
+        let kinds = match request.together {
+            true => Kinds::Together,
+            false => Kinds::Apart,
+        };
         let measure = async |engine: &mut Engine| {
             engine.set_lanes(LANES)?;
             let callback = on_progress.as_ref();
@@ -50,14 +54,13 @@ impl WebEngine {
                 &mut observer,
             );
             let answers = answers.await?;
-            let report = Report::new(&questions, &conditions, &markers, &answers);
+            let report = Report::new(&questions, &conditions, &markers, &answers, kinds);
             Ok((answers, report))
         };
         let (answers, report) = self.with_engine(measure).await?;
         write(&EvaluateResult {
             answers,
             table: report.table(),
-            plot: report.plot()?,
             rows: report.rows,
         })
     }

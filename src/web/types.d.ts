@@ -454,6 +454,8 @@ export interface EvaluateRequest {
   maxTokens: number;
   /** Answers from before, which are not made again if they were made from the same. */
   answers?: EvaluateAnswer[];
+  /** Whether questions with and without choices are counted together. */
+  together?: boolean;
   /** The set from which the vectors were made, where activations are asked for. */
   items?: ContrastItem[];
 }
@@ -490,7 +492,8 @@ export interface EvaluateResult {
     condition: string;
     /** The condition, with the style where it is looked for in a condition of none. */
     name: string;
-    choices: boolean;
+    /** Missing where questions with and without choices are counted together. */
+    choices?: boolean;
     marked?: Rate;
     loops: Rate;
     ended: Rate;
@@ -501,6 +504,4 @@ export interface EvaluateResult {
   }[];
   /** The same as a table in Markdown. */
   table: string;
-  /** The same as a picture, SVG, without a background. */
-  plot: string;
 }

@@ -224,6 +224,9 @@ pub struct EvaluateRequest {
     /// Answers from before, which are not made again.
     #[serde(default)]
     pub answers: Vec<Answer>,
+    /// Whether questions with and without choices are counted together.
+    #[serde(default)]
+    pub together: bool,
     /// The contrastive set from which the vectors were made, where activations are asked for.
     #[serde(default)]
     pub items: Vec<ContrastItem>,
@@ -270,8 +273,6 @@ pub struct EvaluateResult {
     pub rows: Vec<Row>,
     /// The same as a table in Markdown.
     pub table: String,
-    /// The same as a picture, SVG.
-    pub plot: String,
 }
 
 /// How tokens are chosen; what is missing has no effect.

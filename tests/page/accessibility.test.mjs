@@ -1,26 +1,8 @@
 /** axe finds nothing to complain of, in each view of the page and in both themes. */
 
-import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { check } from './axe.mjs';
 import { ask, modelReady, open, setLongestAnswer, settled } from './steps.mjs';
-
-/** @import { Page } from 'playwright-core' */
-
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-
-/** @param {Page} page @param {string} view */
-async function check(page, view) {
-  for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    await page.evaluate(axe);
-    /** @type {{ id: string, help: string, nodes: { html: string, failureSummary: string }[] }[]} */
-    const violations = await page.evaluate(async () => (await /** @type {any} */ (window).axe.run()).violations);
-    const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html, failureSummary }) => `${html} ${failureSummary}`).join('\n')}`);
-    assert.deepEqual(found, [], `${view}, ${colorScheme}`);
-  }
-}
 
 test('no view has a fault that axe finds', async () => {
   const { page, close } = await open('?backend=cpu');

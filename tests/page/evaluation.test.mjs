@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { check } from './axe.mjs';
+import { checkPicture, exported, parseCsv } from './exports.mjs';
 import { modelReady, open } from './steps.mjs';
 
 describe('an evaluation in the page', () => {
@@ -18,7 +20,7 @@ describe('an evaluation in the page', () => {
   test('needs a model, and says so', async () => {
     const { page } = session;
     await measure();
-    assert.match(await status(), /^Load the model first/);
+    await page.locator('#evaluation-status', { hasText: /^Load the model first/ }).waitFor();
     await page.click('#model-button');
     await modelReady(page);
   });
@@ -57,31 +59,60 @@ describe('an evaluation in the page', () => {
     assert.equal(plain[2], '0 of 2');
     assert.match(steered[0] ?? '', /^Numbered steps at \d/);
     assert.equal(steered[2], '2 of 2');
-    const plot = page.locator('#evaluation-plot');
-    assert.ok(await plot.evaluate((image) => /** @type {HTMLImageElement} */ (image).naturalWidth > 400));
+    // Below the titles, each row of the table has its label in the picture, and its shares, each where it is.
+    const labels = await page.locator('#evaluation-chart .label').allTextContents();
+    assert.deepEqual(labels, rows.map(([name, kind]) => `${name}, ${kind === 'without' ? 'no choices' : 'choices'}`));
+    const { ends, bars } = await page.locator('#evaluation-chart').evaluate((chart) => ({
+      ends: Array.from(chart.querySelectorAll('.grid'), (line) => Number(line.getAttribute('x1'))),
+      bars: Array.from(chart.querySelectorAll('.point'), (point) => ({
+        tone: point.classList[1],
+        at: Number(point.querySelector('circle')?.getAttribute('cx')),
+      })),
+    }));
+    const shares = [2, 3, 5].flatMap((column) => rows.map((row) => row[column] ?? ''));
+    const counted = shares.map((share) => share.split(' of ').map(Number)).map(([count, of]) => count / of);
+    // Numbers and open questions alone: without choices, something is right or wrong in half of the answers.
+    assert.equal(bars.length, counted.length);
+    bars.forEach(({ tone, at }, i) => {
+      const panel = Math.floor(i / rows.length);
+      const [zero, , all] = ends.slice(3 * panel);
+      assert.ok(Math.abs(at - zero - counted[i] * (all - zero)) < 0.11, `${shares[i]} at ${at} from ${zero} to ${all}`);
+      assert.equal(tone, i % rows.length < 2 ? 'plain' : 'steered');
+    });
     for (const width of [360, 1280]) {
       for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
         await page.setViewportSize({ width, height: 800 });
         await page.emulateMedia({ colorScheme });
+        const room = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+        assert.ok(room[0] <= room[1], `at ${width} px, the page is ${room[0]} wide`);
         await session.screenshot(`evaluation-${width}-${colorScheme}`);
       }
+      await check(page, `an evaluation at ${width} px`);
     }
-    await page.setViewportSize({ width: 1280, height: 800 });
   });
 
-  test('exports all answers and figures', async () => {
+  test('exports all answers, the figures, and the picture', async () => {
     const { page } = session;
-    const [download] = await Promise.all([page.waitForEvent('download'), page.click('#evaluation-export')]);
-    const { settings, rows, answers, model } = JSON.parse(await readFile(await download.path(), 'utf8'));
+    const { settings, rows, answers, model } = JSON.parse(await readFile(await exported(page, 'evaluation', 'JSON'), 'utf8'));
     assert.equal(settings.maxTokens, 16);
     assert.equal(answers.length, 12);
     assert.equal(rows.length, 6);
     assert.equal(model.sha256.length, 64);
+    const csv = await readFile(await exported(page, 'evaluation', 'CSV'), 'utf8');
+    const [head, ...lines] = parseCsv(csv);
+    assert.deepEqual(head.slice(0, 6), ['condition', 'style', 'questions', 'answers', 'in_style', 'in_style_of']);
+    assert.deepEqual(lines.map(([condition, , kind]) => [condition, kind]),
+      rows.map((/** @type {any} */ row) => [row.condition, row.choices ? 'with choices' : 'without choices']));
+    // The name of a steered condition has a comma in it.
+    assert.match(csv, /\r\n"Numbered steps at 4, keys 2",stepwise,without choices,2,2,2,/);
+    assert.ok(lines.every((line) => line.length === head.length));
+    assert.deepEqual(lines.map((line) => Number(line[head.indexOf('loops_high')])), rows.map((/** @type {any} */ row) => row.loops.interval[1]));
+    await checkPicture(page, 'evaluation', ['plain', 'steered', 'ink']);
   });
 
   test('compares with activations, and takes a file of questions', async () => {
     const { page } = session;
-    await page.selectOption('[name=questions]', 'file');
+    await page.selectOption('#evaluation-form [name=questions]', 'file');
     const own = '{"id": "mine", "question": "Why is the sky blue?"}\n';
     await page.setInputFiles('#evaluation-form [name=file]', { name: 'mine.jsonl', mimeType: '', buffer: Buffer.from(own) });
     await page.uncheck('[name=condition][value="prompt+steered"]');
@@ -92,6 +123,9 @@ describe('an evaluation in the page', () => {
     assert.match(await status(), /^Done: 3 answers\./);
     const last = page.locator('#evaluation-table tbody tr').last();
     assert.match(await last.innerText(), /^activation, Numbered steps\s+without/);
+    // One question that nobody can mark: there is no panel for what is right.
+    assert.deepEqual(await page.locator('#evaluation-chart .title').allTextContents(), ['In style, %', 'In loops, %']);
+    assert.equal(await page.locator('#evaluation-chart .point.other').count(), 2);
   });
 
   test('refuses what is no list of questions, with words', async () => {

@@ -107,6 +107,10 @@ export function createPresets(first, onChoose, onChange) {
     get chosen() {
       return chosen;
     },
+    /** What the slider can have. */
+    get range() {
+      return { least: Number(slider.min), most: Number(slider.max), step: Number(slider.step) };
+    },
     get strength() {
       return slider.valueAsNumber;
     },

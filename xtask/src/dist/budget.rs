@@ -2,7 +2,7 @@
 
 use super::Files;
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes after brotli.
 const LIMIT: usize = 1_000_000;
@@ -10,12 +10,16 @@ const LIMIT: usize = 1_000_000;
 const QUALITY: i32 = 11;
 const WINDOW: i32 = 22;
 
-/// Prints the sizes; an error if what is needed before the weights is over the limit. `lists` is what the
-/// page fetches at its start besides the page itself and its code.
-pub fn check(files: &Files, lists: &[&str]) -> Result<()> {
+/// Prints the sizes; an error if what is needed before the weights is over the limit. `first` are the paths
+/// that this is, of all files.
+pub fn check(files: &Files, first: &BTreeSet<String>) -> Result<()> {
     let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (path, bytes) in files {
-        let (raw, small) = groups.entry(group(path, lists)).or_default();
+        let group = match first.contains(path) {
+            true => group(path),
+            false => LATER,
+        };
+        let (raw, small) = groups.entry(group).or_default();
         *raw += bytes.len();
         *small += brotli(bytes).with_context(|| format!("cannot compress {path}"))?;
     }
@@ -36,13 +40,12 @@ pub fn check(files: &Files, lists: &[&str]) -> Result<()> {
 
 const LATER: &str = "in the background or when asked for";
 
-fn group(path: &str, lists: &[&str]) -> &'static str {
-    match path {
-        path if path.ends_with(".wasm") => "WebAssembly",
-        path if path.ends_with(".css") => "style",
-        path if path.starts_with("app-") => "JavaScript",
-        path if path == "index.html" || lists.contains(&path) => "page and lists",
-        _ => LATER,
+fn group(path: &str) -> &'static str {
+    match path.rsplit_once('.') {
+        Some((_, "wasm")) => "WebAssembly",
+        Some((_, "css")) => "style",
+        Some((_, "js")) => "JavaScript",
+        _ => "page and lists",
     }
 }
 

@@ -6,6 +6,7 @@
 //! can edit them.
 
 mod budget;
+mod graph;
 mod html;
 mod minify;
 mod models;
@@ -14,12 +15,22 @@ use crate::project::{Project, create_dir, remove_dir, say};
 use crate::{model, wasm};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of a site by their paths, with `/` on every system.
 type Files = BTreeMap<String, Vec<u8>>;
+
+/// What is written, without models.
+struct Site {
+    files: Files,
+    /// The paths of what a visitor fetches before the weights.
+    first: BTreeSet<String>,
+}
+
+/// The engine's worker, which `main.js` starts before it can fetch the weights.
+const WORKER: &str = "worker.js";
 
 /// Digits of a digest in a name.
 const DIGITS: usize = 16;
@@ -67,7 +78,7 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         true => Some(model::fetch(project)?),
         false => None,
     };
-    let files = site(project, model.as_deref())?;
+    let Site { files, first } = site(project, model.as_deref())?;
     let out = project.root.join(&options.out);
     write(&files, &out)?;
     if let Some(model) = model {
@@ -76,11 +87,11 @@ pub fn run(project: &Project, options: &Options) -> Result<()> {
         fs::copy(&model, &copy).with_context(|| format!("cannot write {}", copy.display()))?;
     }
     say(&format!("the site is in {}", out.display()));
-    budget::check(&files, &LISTS)
+    budget::check(&files, &first)
 }
 
-/// The site, without models. `model` is the file of the one that goes along.
-fn site(project: &Project, model: Option<&Path>) -> Result<Files> {
+/// The site. `model` is the file of the model that goes along.
+fn site(project: &Project, model: Option<&Path>) -> Result<Site> {
     let www = read_folder(&project.root.join("www"))?;
     let page = |path: &str| {
         www.get(path)
@@ -114,7 +125,19 @@ fn site(project: &Project, model: Option<&Path>) -> Result<Files> {
     let worker = service_worker(page("service-worker.js")?, &app, &files);
     files.insert("service-worker.js".into(), worker);
     files.insert("licences.txt".into(), page("pkg/licences.txt")?.clone());
-    Ok(files)
+    let first = fetched_first(&source, &app)?;
+    Ok(Site { files, first })
+}
+
+/// The page, its lists, its styles, the engine, and the modules that these need to run.
+fn fetched_first(source: &Files, app: &str) -> Result<BTreeSet<String>> {
+    let mut first: BTreeSet<String> = LISTS.map(String::from).into();
+    first.insert("index.html".into());
+    let mut code = graph::modules(source, &[&html::ENTRIES[..], &[WORKER]].concat())?;
+    let other = source.keys().filter(|path| !path.ends_with(".js"));
+    code.extend(other.cloned());
+    first.extend(code.into_iter().map(|path| format!("{app}/{path}")));
+    Ok(first)
 }
 
 fn is_code(path: &str) -> bool {
@@ -212,6 +235,34 @@ mod tests {
         assert_eq!((options.out, options.with_model), ("x".into(), true));
         for wrong in [&["--out"][..], &["--with-model", "1b"], &["x"]] {
             assert!(Options::of(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_imported_later_is_not_fetched_first() {
+        let source = files(&[
+            ("main.js", "import './a.js';\nimport('./later.js');\n"),
+            ("a.js", ""),
+            ("later.js", "import './b.js';\n"),
+            ("b.js", ""),
+            ("offline.js", ""),
+            ("worker.js", "import './pkg/engine.js';\n"),
+            ("pkg/engine.js", ""),
+            ("pkg/engine.wasm", ""),
+            ("styles.css", ""),
+        ]);
+        let first = fetched_first(&source, "app").unwrap();
+        for needed in [
+            "app/a.js",
+            "app/pkg/engine.js",
+            "app/pkg/engine.wasm",
+            "app/styles.css",
+            "models.json",
+        ] {
+            assert!(first.contains(needed), "{needed} of {first:?}");
+        }
+        for later in ["app/later.js", "app/b.js"] {
+            assert!(!first.contains(later), "{later}");
         }
     }
 

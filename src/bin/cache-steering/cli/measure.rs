@@ -3,7 +3,9 @@
 use super::model::{ModelArgs, TextParts};
 use super::sampling::SamplingArgs;
 use super::{files, print, progress};
-use cache_steering::eval::{self, Answer, Condition, EvalProgress, Marker, Question, Report};
+use cache_steering::eval::{
+    self, Answer, Condition, EvalProgress, Kinds, Marker, Question, Report,
+};
 use cache_steering::observer::Observer;
 use cache_steering::steering::{ContrastivePair, ExtractProgress, Extractor};
 use cache_steering::{Engine, Error, Result};
@@ -119,7 +121,7 @@ impl MeasureArgs {
         let answers = answers?;
         bar.finish_and_clear();
 
-        let report = Report::new(questions, conditions, markers, &answers);
+        let report = Report::new(questions, conditions, markers, &answers, Kinds::Apart);
         if let Some(path) = &self.json {
             let json = serde_json::to_vec_pretty(&report)
                 .map_err(|e| Error::InvalidRequest(format!("the figures are no JSON: {e}")))?;

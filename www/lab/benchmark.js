@@ -2,8 +2,10 @@
 
 import { CRASH, EngineClient } from '../engine-client.js';
 import { explain } from '../errors.js';
-import { texts } from '../texts.js';
-import { element } from './dom.js';
+import { texts as pageTexts } from '../texts.js';
+import { element } from '../ui/dom.js';
+import { tableRow } from './table.js';
+import { texts } from './texts.js';
 
 /** @import { BackendChoice, BenchmarkRequest, BenchmarkResult } from '../pkg/cache_steering.js' */
 
@@ -33,6 +35,7 @@ export function createBenchmark(backend, onSpeed) {
   const status = element('benchmark-status', HTMLParagraphElement);
   const table = element('benchmark-table', HTMLTableElement);
   const { caption, tBodies: [body] } = table;
+  const label = button.textContent;
 
   /** @type {EngineClient | undefined} */
   let client;
@@ -45,14 +48,14 @@ export function createBenchmark(backend, onSpeed) {
   function idle() {
     client = undefined;
     root.dataset.state = 'idle';
-    button.textContent = copied ? texts.benchmark.again : texts.benchmark.run;
+    button.textContent = copied ? texts.benchmark.again : label;
     doing.textContent = '';
   }
 
   async function run() {
     table.hidden = copy.hidden = true;
     root.dataset.state = 'running';
-    button.textContent = texts.stop;
+    button.textContent = pageTexts.stop;
     status.textContent = texts.benchmark.started;
     try {
       show(await measure());
@@ -96,21 +99,7 @@ export function createBenchmark(backend, onSpeed) {
   function show({ report, table: text }) {
     copied = text;
     if (caption) caption.textContent = texts.benchmark.caption(report);
-    body.replaceChildren(
-      ...texts.benchmark.rows(report).map(([what, figure, note]) => {
-        const row = document.createElement('tr');
-        const head = document.createElement('th');
-        head.scope = 'row';
-        head.textContent = what;
-        const cells = [figure, note].map((cell) => {
-          const data = document.createElement('td');
-          data.textContent = cell;
-          return data;
-        });
-        row.append(head, ...cells);
-        return row;
-      }),
-    );
+    body.replaceChildren(...texts.benchmark.rows(report).map((cells) => tableRow(cells, 'row')));
     table.hidden = copy.hidden = false;
     status.textContent = texts.benchmark.done(report);
     const alone = report.decode.find(({ lanes }) => lanes === 1);
