@@ -7,7 +7,7 @@ use super::files::{FilesSource, Thrown};
 use super::progress::{EventLoop, JsObserver};
 use super::types::{
     EngineInfo, GenerateRequest, GenerateResult, LaneOptions, LoadRequest, PromptEvent,
-    SamplingOptions, VectorInfo,
+    SamplingOptions, SteeringOptions, VectorInfo,
 };
 use crate::backend::MOST_LANES;
 use crate::benchmark;
@@ -317,8 +317,8 @@ impl WebEngine {
         Ok(GenerateResult::new(&request, outcome, engine.memory()))
     }
 
-    pub(super) fn steering(&self, lane: &LaneOptions) -> WebResult<Vec<Steering>> {
-        lane.steering
+    pub(super) fn steering(&self, asked: &[SteeringOptions]) -> WebResult<Vec<Steering>> {
+        asked
             .iter()
             .map(|asked| {
                 let vector = self.vector(&asked.vector)?;
@@ -336,7 +336,7 @@ impl WebEngine {
         options: &LaneOptions,
         sampling: &SamplingOptions,
     ) -> WebResult<LaneRequest> {
-        let steering = self.steering(options)?;
+        let steering = self.steering(&options.steering)?;
         let offset = match (&options.offset, steering.first()) {
             (Some(text), _) => text,
             (None, Some(steering)) => &steering.vector.metadata.offset,
@@ -353,7 +353,7 @@ impl WebEngine {
         Ok(LaneRequest {
             prompt: prompt.transpose()?,
             offset,
-            sampling: sampling.of_lane(options, recommended),
+            sampling: sampling.of_lane(options.repetition_penalty, recommended),
             steering,
             ..LaneRequest::default()
         })

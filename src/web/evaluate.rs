@@ -74,8 +74,8 @@ impl WebEngine {
         let mut markers = BTreeMap::new();
         let mut conditions = Vec::new();
         for asked in &request.conditions {
-            let steering = self.steering(&asked.lane)?;
-            let steered = asked.lane.steering.first().map(|s| &s.vector);
+            let steering = self.steering(&asked.steering)?;
+            let steered = asked.steering.first().map(|s| &s.vector);
             let id = steered
                 .or(asked.activation.as_ref().map(|a| &a.vector))
                 .cloned();
@@ -95,10 +95,10 @@ impl WebEngine {
                 name: asked.name.clone(),
                 style: id,
                 appended: asked.appended.clone(),
-                offset: asked.lane.offset.clone().or(usual).unwrap_or_default(),
+                offset: asked.offset.clone().or(usual).unwrap_or_default(),
                 steering,
                 activation: None,
-                sampling: request.sampling.of_lane(&asked.lane, penalty),
+                sampling: request.sampling.of_lane(asked.repetition_penalty, penalty),
             });
         }
         Ok((conditions, markers))

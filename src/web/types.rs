@@ -234,14 +234,19 @@ pub struct EvaluateRequest {
 
 /// One way to ask.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EvaluateCondition {
     /// What it is called in the results.
     pub name: String,
     /// What follows the question, in a paragraph of its own.
     pub appended: Option<String>,
-    /// As in a [`GenerateRequest`]; the first vector's marker is looked for.
-    #[serde(flatten)]
-    pub lane: LaneOptions,
+    /// As in [`LaneOptions`], like the next two: flattened, each would be read in a second way.
+    pub offset: Option<String>,
+    /// What is added to the cache; the first vector's marker is looked for.
+    #[serde(default)]
+    pub steering: Vec<SteeringOptions>,
+    /// Instead of that of the request's sampling.
+    pub repetition_penalty: Option<f32>,
     /// Activation steering instead.
     pub activation: Option<ActivationOptions>,
 }
@@ -294,16 +299,16 @@ pub struct SamplingOptions {
 }
 
 impl SamplingOptions {
-    /// How the tokens of one lane are chosen; `recommended` is its repetition penalty where nobody
-    /// asks for another.
-    pub fn of_lane(&self, lane: &LaneOptions, recommended: Option<f32>) -> Sampling {
+    /// How the tokens of one lane are chosen, which may ask for a repetition penalty of its own;
+    /// `recommended` is that where nobody asks for one.
+    pub fn of_lane(&self, own: Option<f32>, recommended: Option<f32>) -> Sampling {
         let d = Sampling::default();
         Sampling {
             temperature: self.temperature.unwrap_or(d.temperature),
             top_k: self.top_k.unwrap_or(d.top_k),
             top_p: self.top_p.unwrap_or(d.top_p),
             min_p: self.min_p.unwrap_or(d.min_p),
-            repetition_penalty: (lane.repetition_penalty)
+            repetition_penalty: own
                 .or(self.repetition_penalty)
                 .or(recommended)
                 .unwrap_or(d.repetition_penalty),
