@@ -177,16 +177,16 @@ impl Engine {
         }
         Ok(TokenInspection {
             token,
-            text: self.text_of(token)?,
+            text: self.text_of(token),
             // Rounding may leave a little less than nothing.
             kl: kl.max(0.0),
-            steered: self.likeliest(&steered)?,
-            plain: self.likeliest(&plain)?,
+            steered: self.likeliest(&steered),
+            plain: self.likeliest(&plain),
             attention,
         })
     }
 
-    fn likeliest(&self, log_p: &[f64]) -> Result<Vec<Candidate>> {
+    fn likeliest(&self, log_p: &[f64]) -> Vec<Candidate> {
         let mut order: Vec<usize> = (0..log_p.len()).collect();
         let by_p = |a: &usize, b: &usize| log_p[*b].total_cmp(&log_p[*a]).then(a.cmp(b));
         let count = CANDIDATES.min(order.len());
@@ -195,24 +195,22 @@ impl Engine {
         }
         order.truncate(count);
         order.sort_by(by_p);
-        let candidates = order.into_iter().map(|id| {
-            Ok(Candidate {
-                token: id as u32,
-                text: self.text_of(id as u32)?,
-                p: log_p[id].exp(),
-            })
+        let candidates = order.into_iter().map(|id| Candidate {
+            token: id as u32,
+            text: self.text_of(id as u32),
+            p: log_p[id].exp(),
         });
         candidates.collect()
     }
 
     /// The text of a token, a special one's as the vocabulary writes it.
-    fn text_of(&self, token: u32) -> Result<String> {
+    fn text_of(&self, token: u32) -> String {
         let tokenizer = &self.model.tokenizer;
-        let text = tokenizer.decode(&[token])?;
-        Ok(match text.is_empty() {
+        let text = tokenizer.decode(&[token]);
+        match text.is_empty() {
             true => tokenizer.token(token).unwrap_or_default(),
             false => text,
-        })
+        }
     }
 }
 

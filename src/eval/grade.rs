@@ -10,7 +10,7 @@
 //!   may have commas.
 
 use super::question::Key;
-use regex::Regex;
+use regex_lite::Regex;
 use std::sync::LazyLock;
 
 static STATED_LETTER: LazyLock<Option<Regex>> =

@@ -1,9 +1,10 @@
 //! What shows that an answer has a style.
 
 use crate::{Error, Result};
-use regex::Regex;
+use regex_lite::Regex;
 
-/// A regular expression that is looked for in answers.
+/// A regular expression that is looked for in answers, as the crate `regex-lite` takes it: `\w`, `\d`, `\s`,
+/// `\b` and the case of letters are those of ASCII, and there are no classes of Unicode.
 #[derive(Debug, Clone)]
 pub struct Marker(Regex);
 

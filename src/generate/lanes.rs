@@ -1,7 +1,6 @@
 //! The state of one lane while it answers.
 
 use super::{LaneOutcome, RepetitionGuard, StopReason};
-use crate::Result;
 use crate::engine::SlotWrite;
 use crate::model::{Model, TextStream, Tokenizer};
 
@@ -35,9 +34,9 @@ impl LaneState {
 
     /// Takes the next token and gives what it adds to the text. `room` is the number of tokens
     /// that the lane's cache still takes.
-    pub fn push(&mut self, token: u32, max_tokens: usize, room: usize) -> Result<String> {
+    pub fn push(&mut self, token: u32, max_tokens: usize, room: usize) -> String {
         self.tokens.push(token);
-        let mut piece = self.stream.push(token)?;
+        let mut piece = self.stream.push(token);
         let repeats = match &mut self.guard {
             Some(guard) => guard.push(token, &piece),
             None => false,
@@ -54,10 +53,10 @@ impl LaneState {
             None
         };
         if self.stop.is_some() {
-            piece.push_str(&self.stream.finish()?);
+            piece.push_str(&self.stream.finish());
         }
         self.text.push_str(&piece);
-        Ok(piece)
+        piece
     }
 
     pub fn into_outcome(self) -> LaneOutcome {

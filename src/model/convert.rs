@@ -54,7 +54,7 @@ pub(super) fn matrix(
         Some(Conversion::Keep(format)) => (format, data),
         Some(Conversion::Convert(format)) => {
             let values = blocks::unpack(info.dtype, &data, rows * cols)?;
-            (format, blocks::pack(format.dtype(), &values)?)
+            (format, blocks::pack(format, &values)?)
         }
         None => {
             return Err(crate::Error::TensorType {
@@ -103,6 +103,8 @@ fn rotate_half_rows(data: &[u8], rows: usize, head_dim: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::quantized::QTensor;
+    use candle_core::{Device, Tensor};
 
     #[test]
     fn pairs_of_neighbours_become_halves_of_the_head() {
@@ -138,12 +140,18 @@ mod tests {
             (GgmlDType::BF16, WeightFormat::F16),
             (GgmlDType::Q5_0, WeightFormat::Q8_0),
             (GgmlDType::Q5_1, WeightFormat::Q8_0),
+            (GgmlDType::Q2K, WeightFormat::Q8_0),
+            (GgmlDType::Q3K, WeightFormat::Q8_0),
             (GgmlDType::Q4K, WeightFormat::Q8_0),
             (GgmlDType::Q5K, WeightFormat::Q8_0),
             (GgmlDType::Q6K, WeightFormat::Q8_0),
         ] {
-            let data = blocks::pack(dtype, &values).unwrap();
-            let exact = blocks::unpack(dtype, &data, values.len()).unwrap();
+            let tensor = Tensor::from_slice(&values, (32, 256), &Device::Cpu).unwrap();
+            let packed = QTensor::quantize(&tensor, dtype).unwrap();
+            let exact = packed.dequantize(&Device::Cpu).unwrap();
+            let exact: Vec<f32> = exact.flatten_all().unwrap().to_vec1().unwrap();
+            let data = packed.data().unwrap().into_owned();
+            assert_eq!(blocks::unpack(dtype, &data, values.len()).unwrap(), exact);
             let info = TensorInfo {
                 name: "blk.0.ffn_gate.weight".into(),
                 dtype,

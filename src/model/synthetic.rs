@@ -370,9 +370,7 @@ fn metadata(config: &ModelConfig) -> Result<Vec<(String, Value)>> {
 
 /// Tokens and merges: the special tokens, the bytes, then pairs of bytes.
 fn vocabulary(size: usize) -> Result<(Vec<String>, Vec<String>)> {
-    let mut bytes: Vec<char> = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet()
-        .into_iter()
-        .collect();
+    let mut bytes: Vec<char> = super::tokenizer::characters().into();
     // Letters and the space come first, so that the merges of a small vocabulary are of use.
     bytes.sort_by_key(|&c| (!(c.is_ascii_lowercase() || c == 'Ġ'), c));
     let pairs = size
@@ -400,7 +398,7 @@ fn vocabulary(size: usize) -> Result<(Vec<String>, Vec<String>)> {
 }
 
 /// SplitMix64 (Steele et al. 2014): small, fast, and the same everywhere.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     /// A number from -1 to 1.
@@ -408,7 +406,7 @@ impl Random {
         (self.bits() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 
-    fn bits(&mut self) -> u64 {
+    pub(super) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

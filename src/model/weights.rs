@@ -260,7 +260,7 @@ impl WeightMatrix {
         if format == self.format {
             return Ok(self);
         }
-        let data = blocks::pack(format.dtype(), &self.dequantize()?)?;
+        let data = blocks::pack(format, &self.dequantize()?)?;
         Ok(WeightMatrix {
             format,
             data,

@@ -70,7 +70,7 @@ pub struct VectorMetadata {
     pub label: Option<String>,
     /// One line for people.
     pub description: Option<String>,
-    /// A regular expression that finds the style in an answer.
+    /// A regular expression that finds the style in an answer: a [`Marker`](crate::eval::Marker).
     pub marker: Option<String>,
     /// The name of the set of contrastive pairs.
     pub pair_set: Option<String>,

@@ -372,7 +372,7 @@ export interface Style {
   id: string;
   label: string;
   description: string;
-  /** A regular expression that finds the style in an answer. */
+  /** A regular expression that finds the style in an answer; letters and digits are those of ASCII. */
   marker: string;
   /** Pairs to make of the items. */
   pairs?: number;

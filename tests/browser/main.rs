@@ -9,6 +9,7 @@ mod download;
 mod real_model;
 mod steering;
 mod support;
+mod tokenizer;
 mod web_engine;
 mod workshop;
 

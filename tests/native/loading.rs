@@ -101,10 +101,10 @@ fn decoding_gives_the_text_back() {
     let tokenizer = &real_model().tokenizer;
     for text in ["Step 1: 2 + 2 = 4.\n", "日本語 ½ 😀👩‍👩‍👧", "  a\tb  "] {
         let ids = tokenizer.encode(text).unwrap();
-        assert_eq!(tokenizer.decode(&ids).unwrap(), text);
+        assert_eq!(tokenizer.decode(&ids), text);
     }
     let ids = tokenizer.encode("<|im_start|>user<|im_end|>").unwrap();
-    assert_eq!(tokenizer.decode(&ids).unwrap(), "user");
+    assert_eq!(tokenizer.decode(&ids), "user");
 }
 
 #[test]
@@ -114,22 +114,19 @@ fn a_stream_never_gives_half_a_character() {
     let mut stream = tokenizer.stream();
     let mut pieces = Vec::new();
     for id in tokenizer.encode(text).unwrap() {
-        pieces.push(stream.push(id).unwrap());
+        pieces.push(stream.push(id));
     }
     // Several tokens make one character, so some of them give nothing.
     assert!(pieces.iter().any(String::is_empty));
-    assert!(pieces.iter().all(|piece| !piece.contains('\u{fffd}')));
-    pieces.push(stream.finish().unwrap());
+    // No U+FFFD but the text's own.
     assert_eq!(pieces.concat(), text);
+    assert_eq!(stream.finish(), "");
 
     // The first half of "é", and then the end.
     let half = tokenizer.encode("é").unwrap()[..1].to_vec();
     let mut stream = tokenizer.stream();
-    let first = stream.push(half[0]).unwrap();
-    assert_eq!(
-        first + &stream.finish().unwrap(),
-        tokenizer.decode(&half).unwrap()
-    );
+    let first = stream.push(half[0]);
+    assert_eq!(first + &stream.finish(), tokenizer.decode(&half));
 }
 
 #[derive(Deserialize)]
@@ -217,7 +214,7 @@ fn a_synthetic_model_has_a_working_tokenizer_and_template() {
             .count(),
         1
     );
-    let decoded = model.tokenizer.decode(&ids).unwrap();
+    let decoded = model.tokenizer.decode(&ids);
     assert_eq!(decoded, "user\nGrüße, 42 cats!\nassistant\n");
 }
 

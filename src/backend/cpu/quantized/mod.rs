@@ -53,7 +53,6 @@ use crate::model::blocks;
 use crate::model::weights::{BLOCK, WeightFormat, WeightMatrix};
 use activations::Activations;
 use block::{PANEL, PackedBlock, Q4_0, Q4_1, Q8_0};
-use candle_core::quantized::GgmlDType;
 use std::array;
 
 /// Rows of a matrix that are brought to Q8_0 at once: few, because the floats between the formats
@@ -144,7 +143,7 @@ fn to_q8_0(matrix: &WeightMatrix) -> Result<WeightMatrix> {
     for rows in matrix.data.chunks(ROWS_AT_ONCE * row_bytes) {
         let count = rows.len() / row_bytes * matrix.cols;
         let floats = blocks::unpack(matrix.format.dtype(), rows, count)?;
-        data.extend(blocks::pack(GgmlDType::Q8_0, &floats)?);
+        data.extend(blocks::pack(WeightFormat::Q8_0, &floats)?);
     }
     Ok(WeightMatrix {
         format: WeightFormat::Q8_0,

@@ -1,28 +1,33 @@
 //! Text to token ids and back: byte-level BPE, rebuilt from the vocabulary of a GGUF file.
+//!
+//! - Tokens that are matched as a whole, such as `<|im_start|>`, are found first;
+//! - `compose`, in some models: the text between them is brought to a canonical form;
+//! - `pieces`: it is cut into pieces;
+//! - `alphabet`: a piece's bytes are written in printable characters, which BPE joins;
+//! - `stream`: and back, one token at a time.
+//!
+//! BPE is that of Hugging Face tokenizers. Its pipeline around BPE is not used: with it comes an engine for
+//! regular expressions, with tables of all of Unicode, and everything that other tokenizers need, which was
+//! 30 % of what visitors downloaded.
+
+mod alphabet;
+mod compose;
+mod pieces;
+mod stream;
+
+pub(super) use alphabet::characters;
+pub use pieces::PreTokenizer;
+pub use stream::TextStream;
 
 use super::metadata::{Metadata, unusable};
 use crate::{Error, Result};
+use alphabet::Alphabet;
+use compose::compose;
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokenizers::decoders::DecoderWrapper;
-use tokenizers::models::ModelWrapper;
-use tokenizers::models::bpe::BPE;
-use tokenizers::normalizers::{NFC, NormalizerWrapper};
-use tokenizers::pre_tokenizers::PreTokenizerWrapper;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::processors::PostProcessorWrapper;
-use tokenizers::{AddedToken, SplitDelimiterBehavior, TokenizerImpl, step_decode_stream};
-
-type Library = TokenizerImpl<
-    ModelWrapper,
-    NormalizerWrapper,
-    PreTokenizerWrapper,
-    PostProcessorWrapper,
-    DecoderWrapper,
->;
+use tokenizers::Model;
+use tokenizers::models::bpe::{BPE, Vocab};
 
 /// `tokenizer.ggml.token_type` of tokens that stand for themselves in a text, such as
 /// `<|im_start|>`.
@@ -39,59 +44,6 @@ const END: [&str; 5] = [
     "<|eot_id|>",
     "<|eom_id|>",
 ];
-
-/// The rule of Qwen2's published `tokenizer.json`: contractions, words with one character before
-/// them, single digits, punctuation with its line breaks, line breaks, white space.
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// That of Llama 3, likewise: up to three digits together, the rest as Qwen2 does.
-const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-
-/// How a text is cut into pieces before BPE joins bytes within each piece.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PreTokenizer {
-    /// GPT-2's rule: words with their leading space, numbers, punctuation, white space.
-    Gpt2,
-    /// SmolLM's: every digit is a piece, the rest as GPT-2 does.
-    SmolLm,
-    /// Qwen2's, after canonical composition of the text (Unicode's NFC).
-    Qwen2,
-    /// Llama 3's. A piece that is a token is that token, whatever the merges say.
-    Llama3,
-}
-
-impl PreTokenizer {
-    /// The rule that `tokenizer.ggml.pre` names. SmolLM's where the file does not say, because the
-    /// key is younger than some conversions of SmolLM.
-    fn from_name(name: Option<&str>) -> Option<Self> {
-        match name {
-            None | Some("smollm") => Some(Self::SmolLm),
-            Some("default" | "gpt-2") => Some(Self::Gpt2),
-            Some("qwen2") => Some(Self::Qwen2),
-            Some("llama-bpe") => Some(Self::Llama3),
-            Some(_) => None,
-        }
-    }
-
-    /// Whether texts begin with a token of their own where a file does not say.
-    fn adds_begin(self) -> bool {
-        self == Self::Llama3
-    }
-
-    /// The same for the library; bytes become printable characters last.
-    fn build(self, bytes: ByteLevel) -> Result<PreTokenizerWrapper> {
-        let rule = match self {
-            Self::Gpt2 => return Ok(bytes.into()),
-            Self::SmolLm => {
-                return Ok(Sequence::new(vec![Digits::new(true).into(), bytes.into()]).into());
-            }
-            Self::Qwen2 => QWEN2,
-            Self::Llama3 => LLAMA_3,
-        };
-        let pattern = SplitPattern::Regex(rule.into());
-        let split = Split::new(pattern, SplitDelimiterBehavior::Isolated, false).map_err(bad)?;
-        Ok(Sequence::new(vec![split.into(), bytes.use_regex(false).into()]).into())
-    }
-}
 
 /// What a tokenizer is made of.
 #[derive(Debug, Clone)]
@@ -114,8 +66,19 @@ pub struct Vocabulary {
 
 /// Text to token ids and back.
 #[derive(Debug, Clone)]
-pub struct Tokenizer {
-    library: Arc<Library>,
+pub struct Tokenizer(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    bpe: BPE,
+    alphabet: Alphabet,
+    pre_tokenizer: PreTokenizer,
+    /// Text and id of the tokens that are matched as a whole, the longest first.
+    whole: Vec<(String, u32)>,
+    /// The characters that they begin with.
+    begins: Vec<char>,
+    /// Those that have no text.
+    special: HashSet<u32>,
     begin: Option<u32>,
     end: Vec<u32>,
     size: usize,
@@ -199,40 +162,36 @@ impl Tokenizer {
             let token = vocabulary.tokens.get(id as usize);
             token.ok_or_else(|| bad(format!("it has no token {id}")))
         };
-        let whole = |ids: &[u32], special: bool| {
-            let of = |&id: &u32| {
-                let added = AddedToken::from(token(id)?.clone(), special);
-                Ok(added.normalized(false))
-            };
-            ids.iter().map(of).collect::<Result<Vec<AddedToken>>>()
-        };
-        let special = whole(&vocabulary.special, true)?;
-        let added = whole(&vocabulary.added, false)?;
+        let mut whole = [&vocabulary.special[..], &vocabulary.added]
+            .concat()
+            .into_iter()
+            .map(|id| Ok((token(id)?.clone(), id)))
+            .collect::<Result<Vec<_>>>()?;
+        whole.retain(|(token, _)| !token.is_empty());
+        whole.sort_by_key(|(token, _)| Reverse(token.len()));
+        let mut begins: Vec<char> = whole.iter().flat_map(|(t, _)| t.chars().next()).collect();
+        begins.sort_unstable();
+        begins.dedup();
         vocabulary.begin.map(token).transpose()?;
-        let ids = vocabulary.tokens.into_iter().zip(0..).collect::<Vec<_>>();
         let bpe = BPE::builder()
             .vocab_and_merges(
-                ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(),
+                vocabulary.tokens.into_iter().zip(0..).collect::<Vocab>(),
                 merges,
             )
             .ignore_merges(vocabulary.pre_tokenizer == PreTokenizer::Llama3)
             .build()
             .map_err(bad)?;
-        let bytes = ByteLevel::new(false, true, true);
-        let mut library = Library::new(bpe.into());
-        library
-            .with_normalizer((vocabulary.pre_tokenizer == PreTokenizer::Qwen2).then_some(NFC))
-            .map_err(bad)?
-            .with_pre_tokenizer(Some(vocabulary.pre_tokenizer.build(bytes)?))
-            .with_decoder(Some(bytes));
-        library.add_special_tokens(special).map_err(bad)?;
-        library.add_tokens(added).map_err(bad)?;
-        Ok(Self {
-            library: Arc::new(library),
+        Ok(Self(Arc::new(Parts {
+            bpe,
+            alphabet: Alphabet::new(),
+            pre_tokenizer: vocabulary.pre_tokenizer,
+            whole,
+            begins,
+            special: vocabulary.special.into_iter().collect(),
             begin: vocabulary.begin,
             end: vocabulary.end,
             size,
-        })
+        })))
     }
 
     /// The ids of a text. Special tokens in it are recognised; none are added.
@@ -240,8 +199,40 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`].
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.library.encode_fast(text, false).map_err(bad)?;
-        Ok(encoding.get_ids().to_vec())
+        let mut ids = Vec::new();
+        let mut rest = text;
+        while let Some((start, token, id)) = self.find_whole(rest) {
+            self.encode_between(&rest[..start], &mut ids)?;
+            ids.push(id);
+            rest = &rest[start + token.len()..];
+        }
+        self.encode_between(rest, &mut ids)?;
+        Ok(ids)
+    }
+
+    /// Where the first token that is matched as a whole begins, and which it is: of several at one place,
+    /// the longest.
+    fn find_whole(&self, text: &str) -> Option<(usize, &str, u32)> {
+        text.match_indices(&self.0.begins[..])
+            .find_map(|(start, _)| {
+                let whole = &self.0.whole;
+                let found = whole.iter().find(|(t, _)| text[start..].starts_with(t));
+                found.map(|(token, id)| (start, &token[..], *id))
+            })
+    }
+
+    /// Adds the ids of a text in which no token is matched as a whole.
+    fn encode_between(&self, text: &str, ids: &mut Vec<u32>) -> Result<()> {
+        let text = match self.0.pre_tokenizer {
+            PreTokenizer::Qwen2 => compose(text)?,
+            _ => text.into(),
+        };
+        for piece in self.0.pre_tokenizer.pieces(&text) {
+            let piece = self.0.alphabet.write(piece);
+            let tokens = self.0.bpe.tokenize(&piece).map_err(bad)?;
+            ids.extend(tokens.into_iter().map(|token| token.id));
+        }
+        Ok(())
     }
 
     /// The ids of a whole text, a prompt or a document: as [`Tokenizer::encode`], behind the token
@@ -252,44 +243,43 @@ impl Tokenizer {
     /// [`Error::Tokenizer`].
     pub fn encode_whole(&self, text: &str) -> Result<Vec<u32>> {
         let mut ids = self.encode(text)?;
-        if let Some(begin) = self.begin.filter(|begin| ids.first() != Some(begin)) {
+        if let Some(begin) = self.0.begin.filter(|begin| ids.first() != Some(begin)) {
             ids.insert(0, begin);
         }
         Ok(ids)
     }
 
     /// The text of ids, without special tokens. Bytes that are not UTF-8 become U+FFFD.
-    ///
-    /// # Errors
-    /// [`Error::Tokenizer`].
-    pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.library.decode(ids, true).map_err(bad)
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let bytes: Vec<u8> = ids.iter().flat_map(|&id| self.bytes(id)).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The bytes of a token; none of a special one.
+    fn bytes(&self, id: u32) -> Vec<u8> {
+        let token = self.token(id).filter(|_| !self.0.special.contains(&id));
+        token.map_or_else(Vec::new, |token| self.0.alphabet.read(&token))
     }
 
     /// Starts the decoding of a stream of tokens.
     pub fn stream(&self) -> TextStream {
-        TextStream {
-            library: self.library.clone(),
-            ids: Vec::new(),
-            prefix: String::new(),
-            prefix_len: 0,
-        }
+        TextStream::new(self.clone())
     }
 
     /// A token as the vocabulary writes it, its bytes in GPT-2's printable alphabet (a space is
     /// `Ġ`), or `None` for an id outside the vocabulary.
     pub fn token(&self, id: u32) -> Option<String> {
-        self.library.id_to_token(id)
+        self.0.bpe.id_to_token(id)
     }
 
     /// Ids of the tokens that end an answer.
     pub fn end_tokens(&self) -> &[u32] {
-        &self.end
+        &self.0.end
     }
 
     /// Tokens in the vocabulary.
     pub fn vocab_size(&self) -> usize {
-        self.size
+        self.0.size
     }
 }
 
@@ -325,48 +315,27 @@ fn bad(reason: impl std::fmt::Display) -> Error {
     }
 }
 
-/// Decodes tokens one at a time and holds bytes back until they are whole characters.
-#[derive(Debug, Clone)]
-pub struct TextStream {
-    library: Arc<Library>,
-    /// The tokens of the last text that was given out, and all after them.
-    ids: Vec<u32>,
-    /// Text of the first `prefix_len` of them.
-    prefix: String,
-    prefix_len: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl TextStream {
-    /// Takes a token and gives the text that it completes, which may be empty. A special token
-    /// has no text.
-    ///
-    /// # Errors
-    /// [`Error::Tokenizer`].
-    pub fn push(&mut self, id: u32) -> Result<String> {
-        let text = step_decode_stream(
-            &self.library,
-            vec![id],
-            true,
-            &mut self.ids,
-            &mut self.prefix,
-            &mut self.prefix_len,
-        );
-        Ok(text.map_err(bad)?.unwrap_or_default())
-    }
-
-    /// Gives what was held back at the end of the tokens: an incomplete character becomes U+FFFD.
-    ///
-    /// # Errors
-    /// [`Error::Tokenizer`].
-    pub fn finish(&mut self) -> Result<String> {
-        let text = self.library.decode(&self.ids, true).map_err(bad)?;
-        let rest = text
-            .strip_prefix(&self.prefix)
-            .unwrap_or_default()
-            .to_owned();
-        self.ids.clear();
-        self.prefix.clear();
-        self.prefix_len = 0;
-        Ok(rest)
+    #[test]
+    fn of_whole_tokens_the_first_is_matched_and_of_these_the_longest() {
+        let mut tokens: Vec<String> = characters().map(String::from).into();
+        tokens.extend(["<a>", "<a>b", "b<", ""].map(String::from));
+        let tokenizer = Tokenizer::from_vocabulary(Vocabulary {
+            tokens,
+            merges: Vec::new(),
+            special: vec![256, 257, 259],
+            added: vec![258],
+            begin: None,
+            end: Vec::new(),
+            pre_tokenizer: PreTokenizer::SmolLm,
+        })
+        .unwrap();
+        let [x, a, end] = [b'x', b'a', b'>'].map(u32::from);
+        let ids = tokenizer.encode("<a>b<a>xb<a>").unwrap();
+        assert_eq!(ids, [257, 256, x, 258, a, end]);
+        assert_eq!(tokenizer.decode(&ids), "xb<a>");
     }
 }
