@@ -71,7 +71,6 @@ describe('an evaluation in the page', () => {
     }));
     const shares = [2, 3, 5].flatMap((column) => rows.map((row) => row[column] ?? ''));
     const counted = shares.map((share) => share.split(' of ').map(Number)).map(([count, of]) => count / of);
-    // Numbers and open questions alone: without choices, something is right or wrong in half of the answers.
     assert.equal(bars.length, counted.length);
     bars.forEach(({ tone, at }, i) => {
       const panel = Math.floor(i / rows.length);

@@ -6,7 +6,7 @@ import { fitting, node, picture, scale } from './svg.js';
 const TOP = 26;
 const ROW = 40;
 const BOTTOM = 20;
-const INSET = 8;
+const INSET = 12;
 const GAP = 16;
 
 /**
