@@ -18,6 +18,9 @@ export class EngineError extends Error {
   }
 }
 
+/** Of what the visitor ended. */
+export const cancelled = () => new EngineError({ name: 'Cancelled', message: '' });
+
 /** The worker came to an end that it had no words for: a panic, or a lack of memory. */
 export const CRASH = 'Crash';
 
@@ -175,7 +178,7 @@ export class EngineClient {
 
   /** Ends the worker at once, whatever it does, and frees its memory. */
   dispose() {
-    this.#end(new EngineError({ name: 'Cancelled', message: '' }));
+    this.#end(cancelled());
   }
 
   /**

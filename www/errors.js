@@ -8,8 +8,13 @@ import { asSentence, texts } from './texts.js';
 
 const { notice } = texts;
 
-/** By the names that the engine gives its errors. @type {Record<string, { title: string, next?: NextStep }>} */
+/**
+ * By the names that the engine gives its errors, which have sentences of their own.
+ * @type {Record<string, { title: string, sentence?: string, next?: NextStep }>}
+ */
 const kinds = {
+  [CRASH]: { title: notice.crashTitle, sentence: notice.crash, next: 'loadAgain' },
+  [SETUP]: { title: notice.pageFile, sentence: notice.setup, next: 'reload' },
   Fetch: { title: notice.download, next: 'retry' },
   PageFile: { title: notice.pageFile, next: 'reload' },
   ModelList: { title: notice.pageFile },
@@ -24,7 +29,7 @@ const kinds = {
   ContextFull: { title: notice.tooLong },
   InvalidRequest: { title: notice.request },
   BadArgument: { title: notice.request },
-  Busy: { title: notice.request },
+  Busy: { title: notice.busyTitle, sentence: notice.busy, next: 'retry' },
   Questions: { title: notice.questions },
   Pairs: { title: notice.examples },
   VectorFile: { title: notice.vector },
@@ -43,11 +48,8 @@ const modelFile = [
 export function explain(error) {
   const { name, message } = error instanceof Error ? error : new Error(String(error));
   if (name === 'Cancelled') return undefined;
-  if (name === CRASH) return { title: notice.crashTitle, sentence: notice.crash, next: 'loadAgain' };
-  if (name === SETUP) return { title: notice.pageFile, sentence: notice.setup, next: 'reload' };
-  const sentence = asSentence(message);
-  if (modelFile.includes(name)) return { title: notice.modelFile, sentence, next: 'otherModel' };
-  const { title, next } = kinds[name] ?? { title: notice.other };
+  if (modelFile.includes(name)) return { title: notice.modelFile, sentence: asSentence(message), next: 'otherModel' };
+  const { title, sentence = asSentence(message), next } = kinds[name] ?? { title: notice.other };
   return { title, sentence, next };
 }
 

@@ -59,13 +59,14 @@ async function start(list, presetsOf, recorded) {
   const [plain, steered] = panes;
   const bar = createModelBar({ onLoad: () => void load(), onCancel: cancelLoad });
   const composer = createComposer({ onAsk: ask, onStop: stop, onView: () => restart(), onStartOver: startOver });
-  const inside = createInside(() => void look());
+  const inside = createInside(look);
 
   /** Asked before the model was ready. @type {string | undefined} */
   let waiting;
   /** What is shown is wanted otherwise; nothing is at first. */
   let restart = () => {};
-  let looking = false;
+  /** A look inside that is on its way. @type {Promise<void> | undefined} */
+  let looking;
   /** What is shown, once it is complete. @type {Run | undefined} */
   let shown;
 
@@ -74,6 +75,10 @@ async function start(list, presetsOf, recorded) {
   const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
   const playground = createPlayground({ session, presetChoice, advanced, composer, memory, inside, panes, complain, onResult: showResult });
   restart = playground.restart;
+  session.makeRoom = async () => {
+    if (looking) session.client?.stop();
+    await Promise.all([looking, playground.end()]);
+  };
   const share = createShare({ link, text: () => written(asMarkdown), json: () => written(asJson) });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
   offerLab({
@@ -95,6 +100,8 @@ async function start(list, presetsOf, recorded) {
   /** @param {Run | undefined} run */
   function showResult(run) {
     shown = run;
+    // What was complained of is being tried anew.
+    if (!run) notice.hide();
     share.offer(run !== undefined);
     if (run?.latest && session.info) how.show(session.info, run);
   }
@@ -240,19 +247,21 @@ async function start(list, presetsOf, recorded) {
     complain(error, () => (question ? ask(question, false) : void load()));
   }
 
-  async function look() {
+  function look() {
+    looking = lookInside().finally(() => (looking = undefined));
+  }
+
+  async function lookInside() {
     const { client } = session;
     if (!client) return;
-    looking = true;
     composer.state = 'busy';
     inside.progress(0);
     try {
       inside.show(await client.inspect(({ done, total }) => inside.progress(done / total)));
     } catch (error) {
       inside.show();
-      complainOfWork(error, () => void look());
+      complainOfWork(error, look);
     }
-    looking = false;
     composer.state = 'asking';
   }
 
@@ -334,3 +343,4 @@ async function main() {
 }
 
 await main();
+element('page', HTMLElement).dataset.started = '';

@@ -64,12 +64,19 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
   /** Wanted instead of the question that is being answered. @type {{ question: string, isFollowUp: boolean } | undefined} */
   let next;
   let again = false;
+  /** Settles when nothing is being answered any more. @type {Promise<void>} */
+  let idle = Promise.resolve();
   let wasHidden = false;
   document.addEventListener('visibilitychange', () => { wasHidden ||= document.hidden; });
 
+  /** @param {string} question */
+  function answer(question) {
+    if (doing === 'idle') idle = untilWanted(question);
+    return idle;
+  }
+
   /** Answers a question, until nobody wants it otherwise any more. @param {string} question */
-  async function answer(question) {
-    if (doing !== 'idle') return;
+  async function untilWanted(question) {
     composer.state = 'busy';
     inside.offer(false);
     onResult(undefined);
@@ -277,6 +284,14 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
 
     ask,
     stop,
+
+    /** Ends all answers, and those that were to come. */
+    async end() {
+      if (doing === 'idle') return;
+      next = undefined;
+      stop();
+      await idle;
+    },
 
     /** Nothing is shown any more, and nothing was said. */
     forget() {

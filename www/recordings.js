@@ -23,10 +23,22 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
   let isOver = recordings.length === 0;
   const player = createPlayer(recordings.map(({ question }) => question), play);
   const still = matchMedia('(prefers-reduced-motion: reduce)');
-  if (!isOver) player.whenSeen(() => isOver || play(0));
+  if (!isOver) {
+    const start = show(0);
+    player.whenSeen(() => isOver || start());
+  }
 
   /** @param {number} index */
   function play(index) {
+    show(index)();
+  }
+
+  /**
+   * Everything but the words.
+   * @param {number} index
+   * @returns {() => void} what lets them come
+   */
+  function show(index) {
     clearInterval(timer);
     const recording = recordings[index];
     const { label = '' } = presets.find(({ id }) => id === recording.preset) ?? {};
@@ -41,6 +53,12 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
     }
     for (const { pane } of lanes) pane.start();
     let at = 0;
+
+    return () => {
+      if (still.matches) while (at < last) step();
+      else timer = setInterval(step, TOKEN_MS);
+    };
+
     function step() {
       for (const { pane, pieces } of lanes) if (at < pieces.length) pane.write(pieces[at]);
       at += 1;
@@ -49,8 +67,6 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
       clearInterval(timer);
       for (const { pane, pieces, stopReason } of lanes) pane.recorded(pieces.length, stopReason);
     }
-    if (still.matches) while (at < last) step();
-    else timer = setInterval(step, TOKEN_MS);
   }
 
   return {

@@ -3,7 +3,7 @@
  * that were made or added in this browser.
  */
 
-import { EngineClient, EngineError } from './engine-client.js';
+import { EngineClient, EngineError, cancelled } from './engine-client.js';
 import { address, fetchLines } from './files.js';
 import { rememberKernels, rememberedKernels } from './kernels.js';
 import { texts } from './texts.js';
@@ -26,6 +26,8 @@ export class Session {
   client;
   /** There once the model is ready. @type {EngineInfo | undefined} */
   info;
+  /** Ends what is being answered: other work is to find the engine free. @type {() => Promise<void>} */
+  makeRoom = async () => {};
   /** Presets of the visitor's own, for this model. @type {Preset[]} */
   own = [];
   /** Those that are in the engine. @type {Map<string, VectorInfo>} */
@@ -145,5 +147,3 @@ export class Session {
 
 /** A style that the site has changed is made anew. @param {Style | undefined} one @param {Style | undefined} other */
 const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-
-const cancelled = () => new EngineError({ name: 'Cancelled', message: '' });

@@ -422,6 +422,8 @@ export const texts = {
     setup: 'The engine could not be fetched or started. Check the connection and load the page again.',
     crashTitle: 'The engine stopped',
     crash: 'Most often this means that memory ran out. Close other tabs and load the model again; a phone may need a smaller model, or have too little memory for any.',
+    busyTitle: 'The model is at work',
+    busy: 'A vector is being made with it, or a measurement runs in the Lab. Wait until that is done, or stop it there, and try again.',
     memory: 'There is not enough memory',
     deviceLost: 'The graphics device is gone',
     gpu: 'The graphics device cannot run it',

@@ -1,5 +1,6 @@
 /** Styles of the visitor's own: made of examples, imported, tried out, exported, deleted. */
 
+import { cancelled } from './engine-client.js';
 import { explain } from './errors.js';
 import { fetchLines } from './files.js';
 import { texts } from './texts.js';
@@ -23,9 +24,13 @@ const OWN_SET = 'own examples';
  * @param {(error: unknown, again: () => void) => void} complain
  */
 export function createWorkshop(session, presetChoice, complain) {
+  let stopping = false;
   const form = createWorkshopForm({
     onMake: make,
-    onStop: () => session.client?.stop(),
+    onStop() {
+      stopping = true;
+      session.client?.stop();
+    },
     onImport: importFile,
     onExport: exportFile,
     onDelete: remove,
@@ -50,7 +55,11 @@ export function createWorkshop(session, presetChoice, complain) {
     }
     form.busy = true;
     form.status = status;
+    stopping = false;
     try {
+      await session.makeRoom();
+      // A stop that came so early ended an answer, not this.
+      if (stopping) throw cancelled();
       form.status = await work(session.client);
     } catch (error) {
       form.status = explain(error) ? '' : texts.workshop.stopped;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ask, modelReady, open, send, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
+import { ask, layoutShift, modelReady, open, send, setLongestAnswer, setStrength, settled, shown, streaming, watchLayout } from './steps.mjs';
 
 const QUESTION = 'Why is the sky blue?';
 /** How "Think aloud" begins, and a plain answer does not. */
@@ -85,12 +85,7 @@ describe('a visit', () => {
     await setStrength(page, 6);
     await ask(page, 'Why do cats purr?');
     await streaming(page, 'steered');
-    await page.evaluate(() => {
-      const shifts = (/** @type {any} */ (window).shifts = /** @type {number[]} */ ([]));
-      new PerformanceObserver((list) => {
-        for (const entry of list.getEntries()) shifts.push(/** @type {any} */ (entry).value);
-      }).observe({ type: 'layout-shift' });
-    });
+    await page.evaluate(watchLayout);
     while ((await shown(page, 'steered')).tokens < 6) await page.waitForTimeout(100);
 
     // What is there at the key's moment: tokens come faster than a test can look twice.
@@ -108,9 +103,7 @@ describe('a visit', () => {
     assert.ok(stopped.tokens <= before.tokens + 2, `${before.tokens} tokens, then ${stopped.tokens}`);
     assert.ok(stopped.text.startsWith(before.text), stopped.text);
     // The sign that an answer goes on moves with it; nothing larger does.
-    /** @type {number[]} */
-    const shifts = await page.evaluate(() => /** @type {any} */ (window).shifts);
-    const moved = shifts.reduce((sum, shift) => sum + shift, 0);
+    const moved = await layoutShift(page);
     assert.ok(moved < 0.001, `cumulative layout shift ${moved}`);
     await page.waitForTimeout(500);
     assert.deepEqual(await shown(page, 'steered'), stopped);

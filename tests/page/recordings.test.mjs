@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { ask, modelReady, open, setLongestAnswer, settled, shown } from './steps.mjs';
+import { ask, layoutShift, modelReady, open, setLongestAnswer, settled, shown, streaming, watchLayout } from './steps.mjs';
 
 /** @type {import('../../www/protocol.js').Recording[]} */
 const recordings = JSON.parse(await readFile(new URL('../../vectors/recordings.json', import.meta.url), 'utf8'));
@@ -33,6 +33,19 @@ test('a recording replays token by token, marked as one, without any download', 
     await close();
   }
 });
+
+for (const [width, height] of [[360, 740], [1280, 800]]) {
+  test(`nothing moves while the page starts and the recording comes, ${width} pixels wide`, async () => {
+    const { page, close } = await open('', (page) => page.addInitScript(watchLayout), { viewport: { width, height } });
+    try {
+      await streaming(page, 'steered');
+      await page.locator('#steered .answer:not(.streaming)').waitFor();
+      assert.equal(await layoutShift(page), 0);
+    } finally {
+      await close();
+    }
+  });
+}
 
 test('who wants no motion sees recordings at once, and a question of one’s own ends them', async () => {
   const { page, close } = await open('?backend=cpu', (page) => page.emulateMedia({ reducedMotion: 'reduce' }));

@@ -96,3 +96,15 @@ export async function shown(page, pane) {
   const stats = await page.locator(`#${pane} .stats`).innerText();
   return { text, stats, tokens: Number(/(\d+) tokens?(?=,|$)/m.exec(stats)?.[1] ?? 0) };
 }
+
+/** Runs in the page, which notes from then on how far its parts are moved without anyone's doing. */
+export function watchLayout() {
+  const state = /** @type {any} */ (window);
+  state.moved = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) state.moved += /** @type {any} */ (entry).value;
+  }).observe({ type: 'layout-shift' });
+}
+
+/** The cumulative layout shift since `watchLayout`. @param {Page} page @returns {Promise<number>} */
+export const layoutShift = (page) => page.evaluate(() => /** @type {any} */ (window).moved);

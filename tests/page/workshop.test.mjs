@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { ask, modelReady, open, setLongestAnswer, settled, shown } from './steps.mjs';
+import { ask, modelReady, open, setLongestAnswer, settled, shown, streaming } from './steps.mjs';
 
 const QUESTION = 'Why does ice float on water?';
 /** How the examples that the page comes with begin. */
@@ -105,15 +105,27 @@ describe('a style of the visitor’s own', () => {
     assert.equal(await page.locator('#strength').inputValue(), found[1]);
   });
 
-  test('so can that of a style of the site', async () => {
+  test('so can that of a style of the site: an answer makes room, and who asks meanwhile is told so', async () => {
     const { page } = session;
     await page.locator('.preset', { hasText: 'Numbered steps' }).click();
+    await setLongestAnswer(page, 400);
+    await ask(page, QUESTION);
+    await streaming(page, 'steered');
     await page.click('#strength-find');
     await page.locator('#workshop[data-state="busy"]').waitFor();
+    await settled(page);
+    assert.match((await shown(page, 'plain')).stats, /stopped/);
+    await ask(page, QUESTION);
+    await page.locator('#notice-title', { hasText: 'The model is at work' }).waitFor();
     await idle(page);
     const found = /^The lowest strength that shows the style is ([\d.]+)\.$/.exec(await page.locator('#workshop-status').innerText());
     assert.equal(await page.locator('#strength').inputValue(), found?.[1]);
     assert.equal(await page.locator('#workshop-own li').count(), 1, 'it is not one of the visitor’s own');
+    // The question is answered with what was found, and nothing is amiss any more.
+    await settled(page);
+    assert.ok((await shown(page, 'steered')).tokens > 0);
+    assert.ok(await page.locator('#notice').isHidden());
+    await setLongestAnswer(page, 24);
   });
 
   test('it can be stopped', async () => {

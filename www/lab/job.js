@@ -1,7 +1,7 @@
 /** Long work behind a form: its button starts and stops it, and a line says how far it is. */
 
 import { keepAnswer, keptAnswers } from '../answer-store.js';
-import { EngineError } from '../engine-client.js';
+import { cancelled } from '../engine-client.js';
 import { explain } from '../errors.js';
 import { texts as pageTexts } from '../texts.js';
 import { element, reveal } from '../ui/dom.js';
@@ -57,6 +57,7 @@ export function createJob(name, session, complain, work) {
     begun = { at: performance.now(), done: undefined };
     status.textContent = texts.job.begun;
     try {
+      await session.makeRoom();
       status.textContent = await work({ client, info });
     } catch (error) {
       status.textContent = explain(error) ? '' : texts.job.stopped;
@@ -105,7 +106,7 @@ export function createJob(name, session, complain, work) {
     async evaluate({ client, info: { model: { sha256 } } }, request, whole) {
       const answers = await keptAnswers(sha256);
       // Between two parts of the work, a stop finds nothing that it could end.
-      if (stopping) throw new EngineError({ name: 'Cancelled', message: '' });
+      if (stopping) throw cancelled();
       return client.evaluate({ ...request, answers }, (progress) => {
         if ('preparing' in progress) {
           preparing(progress.preparing);

@@ -4,12 +4,13 @@ use crate::project::Project;
 use crate::{model, wasm};
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, Version, header};
 use axum::middleware::map_response;
 use axum::response::Response;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
+use tower_http::compression::CompressionLayer;
 use tower_http::services::ServeDir;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -113,12 +114,28 @@ fn site(root: &Path) -> Router {
 
 fn as_static_host(files: Router) -> Router {
     files
+        .layer(CompressionLayer::new().compress_when(is_compressible))
         .layer(map_response(with_charset))
         // Browsers ask again each time and get a 304 if the file is the same.
         .layer(SetResponseHeaderLayer::overriding(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-cache"),
         ))
+}
+
+/// What hosts compress: texts and code, not weights and vectors.
+fn is_compressible(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
+    const TYPES: [&str; 5] = [
+        "text/",
+        "application/javascript",
+        "application/json",
+        "application/wasm",
+        "image/svg+xml",
+    ];
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| TYPES.iter().any(|of| value.starts_with(of)))
 }
 
 /// Our text is UTF-8 throughout, and says so.

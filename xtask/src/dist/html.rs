@@ -10,7 +10,8 @@ const OFFLINE: &str = "offline.js";
 pub const ENTRIES: [&str; 2] = ["main.js", OFFLINE];
 
 /// Puts the page's code in the folder `app`. `code` has the modules' sources by their paths in it, `connect` the
-/// origins of models, `lists` what the page fetches at its start.
+/// origins of models, `lists` what the page fetches at its start. All of it has a low priority: the text and its
+/// style are there first, to be read.
 pub fn rewrite(
     html: &str,
     app: &str,
@@ -24,16 +25,22 @@ pub fn rewrite(
         if ENTRIES.contains(&module.as_str()) {
             continue;
         }
-        links += &format!("    <link rel=\"modulepreload\" href=\"{app}/{module}\">\n");
+        links += &format!(
+            "    <link rel=\"modulepreload\" href=\"{app}/{module}\" fetchpriority=\"low\">\n"
+        );
     }
     for list in lists {
-        links += &format!("    <link rel=\"preload\" href=\"{list}\" as=\"fetch\" crossorigin>\n");
+        links += &format!(
+            "    <link rel=\"preload\" href=\"{list}\" as=\"fetch\" crossorigin fetchpriority=\"low\">\n"
+        );
     }
     let policy = format!(
         "\n    <meta http-equiv=\"Content-Security-Policy\" content=\"{}\">",
         policy(connect)
     );
-    let offline = format!("\n    <script type=\"module\" src=\"{app}/{OFFLINE}\"></script>");
+    let offline = format!(
+        "\n    <script type=\"module\" src=\"{app}/{OFFLINE}\" fetchpriority=\"low\"></script>"
+    );
     let charset = "<meta charset=\"utf-8\">";
     let main = "<script type=\"module\" src=\"main.js\"></script>";
 
@@ -43,7 +50,10 @@ pub fn rewrite(
         let moved = format!("href=\"{app}/{style}\"");
         html = replace(&html, &format!("href=\"{style}\""), &moved)?;
     }
-    let moved = main.replace("main.js", &format!("{app}/main.js"));
+    let moved = main.replace(
+        "main.js\"",
+        &format!("{app}/main.js\" fetchpriority=\"low\""),
+    );
     let html = replace(&html, main, &format!("{moved}{offline}"))?;
     let html = replace(&html, "href=\"pkg/licences.txt\"", "href=\"licences.txt\"")?;
     replace(&html, "  </head>", &format!("{links}  </head>"))
@@ -99,10 +109,10 @@ mod tests {
         for part in [
             "href=\"app-1/styles.css\"",
             "href=\"app-1/lab/lab.css\"",
-            "src=\"app-1/main.js\"",
-            "src=\"app-1/offline.js\"",
-            "<link rel=\"modulepreload\" href=\"app-1/a.js\">",
-            "<link rel=\"preload\" href=\"models.json\" as=\"fetch\" crossorigin>",
+            "src=\"app-1/main.js\" fetchpriority=\"low\"",
+            "src=\"app-1/offline.js\" fetchpriority=\"low\"",
+            "<link rel=\"modulepreload\" href=\"app-1/a.js\" fetchpriority=\"low\">",
+            "<link rel=\"preload\" href=\"models.json\" as=\"fetch\" crossorigin fetchpriority=\"low\">",
             "connect-src 'self' https://a.example;",
             "href=\"licences.txt\"",
         ] {
