@@ -57,7 +57,8 @@ class Failure extends Error {
  * @param {number} options.from
  * @param {Seen} [options.seen] what was said of the file when the bytes before came
  * @param {AbortSignal} options.signal
- * @param {(seen: Seen) => void} options.onSeen
+ * @param {(seen: Seen, likely: number | undefined) => void} options.onSeen with the size that the file has if the
+ *   server did not compress it
  * @param {(event: SourceEvent) => void} options.tell
  * @param {Patience} [options.patience]
  * @returns {AsyncGenerator<Uint8Array>}
@@ -74,7 +75,7 @@ export async function* download(file, { from, seen, signal, onSeen, tell, patien
       try {
         const { body, skip, said, likely } = await request(url, at, file, seen, { signal, patience });
         seen = said;
-        onSeen(said);
+        onSeen(said, likely);
         tell({ source: 'network', host: new URL(url).host, skip, total: said.total ?? likely });
         let left = skip;
         for await (const chunk of body) {

@@ -125,12 +125,14 @@ async function fetchedFile(key, entry, release, { label, signal, tell }) {
   let part = await partOf(key, entry, tell);
   let size = part?.getSize() ?? 0;
 
+  /** @type {number | undefined} */
+  let likely;
   const total = () => entry.bytes ?? record.seen?.total ?? record.bytes;
 
   /** Keeps what arrived, or stops keeping anything where there is no room. @param {Uint8Array} chunk */
   async function keep(chunk) {
     while (part && !write(part, chunk)) {
-      if (await evictOldest((total() ?? size + chunk.length) - size, key)) continue;
+      if (await evictOldest((total() ?? likely ?? size + chunk.length) - size, key)) continue;
       part.close();
       part = undefined;
       await erase(key);
@@ -151,8 +153,9 @@ async function fetchedFile(key, entry, release, { label, signal, tell }) {
     return true;
   }
 
-  /** @param {Seen} seen */
-  function onSeen(seen) {
+  /** @param {Seen} seen @param {number} [unlessCompressed] */
+  function onSeen(seen, unlessCompressed) {
+    likely = unlessCompressed;
     record = { ...record, seen, bytes: seen.total };
     if (part) void keepRecord(record);
   }

@@ -266,7 +266,7 @@ export const texts = {
         written ? [format.microseconds(1000 * steeringMs), decoded ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once'] : ['none', 'the strength is off'],
         decoded ? [format.rate(1000 / perToken), `steps/s, ${atOnce} a step${away}`] : ['none', ''],
         [format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of the processor'],
-        [backend === 'gpu' ? 'GPU' : 'CPU', device + (software ? ', computes in software' : '')],
+        backend === 'gpu' ? ['GPU', device + (software ? ', computes in software' : '')] : ['CPU', device.replace('CPU, ', '')],
       ]).map(([figure, meaning], i) => [texts.numbers.names[i], figure, meaning]);
     },
   },

@@ -213,7 +213,8 @@ test('a host that is forgotten between two visits does not matter: the file is h
 });
 
 test('two tabs download a model once', async () => {
-  host.misbehave(() => ({ pauseMs: 30 }));
+  // Longer than the second tab's engine takes to start.
+  host.misbehave(() => ({ pauseMs: 200 }));
   await withModel({}, async (page) => {
     const other = await page.context().newPage();
     await other.goto(page.url());
