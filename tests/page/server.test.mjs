@@ -32,6 +32,14 @@ test('files have the types that browsers insist on', async () => {
   await hasType(model.pathname.slice(1), 'application/octet-stream');
 });
 
+test('texts and code are compressed, as hosts do it', async () => {
+  for (const path of ['', 'styles.css', 'main.js', 'models.json', 'pkg/cache_steering_bg.wasm']) {
+    const response = await fetch(new URL(path, url));
+    assert.equal(response.headers.get('content-encoding'), 'gzip', path);
+    assert.ok((await response.arrayBuffer()).byteLength > 0);
+  }
+});
+
 test('a whole file tells its size and that it can be had in parts', async () => {
   const response = await fetch(model, { method: 'HEAD' });
   assert.equal(response.headers.get('content-length'), String(MODEL_BYTES));
@@ -64,6 +72,7 @@ test('a range past the end is refused with the size', async () => {
 
 test('an unchanged file is not sent again', async () => {
   const first = await fetch(url);
+  await first.arrayBuffer();
   const since = first.headers.get('last-modified');
   assert.ok(since);
   assert.equal(first.headers.get('cache-control'), 'no-cache');

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 /// What concerns the development server alone.
-const DEVELOPMENT: &str = "server.test.mjs";
+const DEVELOPMENT: [&str; 2] = ["embed.test.mjs", "server.test.mjs"];
 
 /// What concerns the folder for static hosts alone.
 const DIST: &str = "dist.test.mjs";
@@ -28,7 +28,9 @@ pub fn run(project: &Project, equipment: &Equipment, report: &mut Report) {
     report.step("page tests, development server", || {
         wasm::build(project)?;
         let url = serve::in_background(project)?;
-        drive(project, equipment, &url, None, |name| name == DEVELOPMENT)
+        drive(project, equipment, &url, None, |name| {
+            DEVELOPMENT.contains(&name)
+        })
     });
     report.step("models for the page tests", || synthesize(project));
     report.step("page tests, dist", || {
@@ -39,7 +41,7 @@ pub fn run(project: &Project, equipment: &Equipment, report: &mut Report) {
         dist::run(project, &options)?;
         let url = serve::folder_in_background(&site)? + SUB_PATH + "/";
         drive(project, equipment, &url, Some(&folder), |name| {
-            name != DEVELOPMENT
+            !DEVELOPMENT.contains(&name)
         })
     });
     report.step("page tests, dist on Python's http.server", || {
