@@ -358,10 +358,13 @@ export const texts = {
     },
     /** @param {number} done @param {number} total @param {number} [stability] */
     progress: (done, total, stability) =>
-      `${done} of ${total}${stability === undefined ? '' : `, stable to ${format.strength(100 * stability)} %`}`,
+      `${done} of ${total}${stability === undefined ? '' : `, stable to ${Math.round(100 * stability)} %`}`,
     making: 'Reading the examples',
-    /** @param {string} label @param {boolean} kept */
-    made: (label, kept) => `${label} is ready and chosen above${kept ? '' : '; this browser does not keep it'}. Ask something.`,
+    /** @param {string} label @param {boolean} kept @param {number} [stability] */
+    made: (label, kept, stability) => {
+      const agree = stability === undefined ? '' : ` One half of the examples and the other agree to ${Math.round(100 * stability)} %.`;
+      return `${label} is ready and chosen above${kept ? '' : '; this browser does not keep it'}.${agree} Ask something.`;
+    },
     calibrating: 'Trying strengths, from the lowest up',
     /** @param {number} strength */
     found: (strength) => `The lowest strength that shows the style is ${format.strength(strength)}.`,

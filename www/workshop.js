@@ -71,9 +71,14 @@ export function createWorkshop(session, presetChoice, complain) {
   /** @param {Style} style @param {ContrastItem[]} items @param {ContrastivePair[]} pairs instead of them, if any */
   function make(style, items, pairs) {
     void run(texts.workshop.making, async () => {
-      await session.make({ style, items, pairs, set: OWN_SET }, form.progress);
+      /** @type {number | undefined} */
+      let stability;
+      await session.make({ style, items, pairs, set: OWN_SET }, (progress) => {
+        ({ stability } = progress);
+        form.progress(progress);
+      });
       const { id, label, description, recommended, repetitionPenalty } = style;
-      return add({ id, label, description, recommended, repetitionPenalty, own: true });
+      return add({ id, label, description, recommended, repetitionPenalty, own: true }, stability);
     });
   }
 
@@ -88,13 +93,13 @@ export function createWorkshop(session, presetChoice, complain) {
     });
   }
 
-  /** @param {Preset} preset @returns {Promise<string>} what to say of it */
-  async function add(preset) {
+  /** @param {Preset} preset @param {number} [stability] @returns {Promise<string>} what to say of it */
+  async function add(preset, stability) {
     const isKept = await session.keep(preset);
     presetChoice.add(preset);
     presetChoice.choose(preset);
     form.show(session.own);
-    return texts.workshop.made(preset.label, isKept);
+    return texts.workshop.made(preset.label, isKept, stability);
   }
 
   /** @param {Preset} preset */
