@@ -37,7 +37,7 @@ export function adviceFor({ preset, strength }, [plain, steered], wasHidden) {
   const { plainNonsense, plainCircles, tooStrong, circles, wasHidden: inBackground } = texts.advice;
   if (plain && isNonsense(plain)) return { side: 0, text: plainNonsense };
   const isLost = steered && (goesInCircles(steered) || isNonsense(steered));
-  if (strength !== 0 && isLost) return { side: 1, text: strength > preset.recommended.values ? tooStrong : circles };
+  if (strength !== 0 && isLost) return { side: 1, text: Math.abs(strength) > Math.abs(preset.recommended.values) ? tooStrong : circles };
   if (plain && goesInCircles(plain)) return { side: 0, text: plainCircles };
   return wasHidden ? { side: 1, text: inBackground } : undefined;
 }

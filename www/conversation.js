@@ -8,25 +8,19 @@
 
 /** @typedef {{ question: string, plain: string, steered: string, style: string, strength: number }} Turn */
 
-export class Conversation {
-  /** Those before the newest question. @type {Turn[]} */
-  turns = [];
-
-  /**
-   * What one side is asked.
-   * @param {'plain' | 'steered'} side
-   * @param {string} question
-   * @param {string} system prompt; where it is empty, the model's own is taken
-   * @returns {ChatMessage[]}
-   */
-  messages(side, question, system) {
-    return [
-      ...(system ? [{ role: /** @type {const} */ ('system'), content: system }] : []),
-      ...this.turns.flatMap((turn) => [
-        { role: /** @type {const} */ ('user'), content: turn.question },
-        { role: /** @type {const} */ ('assistant'), content: turn[side] },
-      ]),
-      { role: 'user', content: question },
-    ];
-  }
-}
+/**
+ * What one side is asked.
+ * @param {Turn[]} turns before
+ * @param {'plain' | 'steered'} side
+ * @param {string} question
+ * @param {string} system prompt; where it is empty, the model's own is taken
+ * @returns {ChatMessage[]}
+ */
+export const messagesOf = (turns, side, question, system) => [
+  ...(system ? [{ role: /** @type {const} */ ('system'), content: system }] : []),
+  ...turns.flatMap((turn) => [
+    { role: /** @type {const} */ ('user'), content: turn.question },
+    { role: /** @type {const} */ ('assistant'), content: turn[side] },
+  ]),
+  { role: 'user', content: question },
+];

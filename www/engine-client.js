@@ -24,6 +24,9 @@ export const cancelled = () => new EngineError({ name: 'Cancelled', message: '' 
 /** The worker came to an end that it had no words for: a panic, or a lack of memory. */
 export const CRASH = 'Crash';
 
+/** The engine has other work. */
+export const BUSY = 'Busy';
+
 /** The worker or its WebAssembly could not be fetched or started. */
 export const SETUP = 'Setup';
 
@@ -56,6 +59,8 @@ export class EngineClient {
   #nextId = 0;
   /** Whether the worker has ever said something. */
   #heard = false;
+  /** Why there is no worker any more. @type {EngineError | undefined} */
+  #ended;
   /** @type {Map<number, Waiting>} */
   #waiting = new Map();
 
@@ -187,6 +192,7 @@ export class EngineClient {
    * @returns {Promise<any>}
    */
   #call(call, tell) {
+    if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, tell });
@@ -221,6 +227,7 @@ export class EngineClient {
 
   /** @param {EngineError} error for all who wait */
   #end(error) {
+    this.#ended = error;
     this.#worker.terminate();
     URL.revokeObjectURL(this.#address);
     for (const { reject } of this.#waiting.values()) reject(error);

@@ -1,6 +1,6 @@
 /** From an error's kind to what the page says of it and offers as the next step. */
 
-import { CRASH, SETUP } from './engine-client.js';
+import { BUSY, CRASH, SETUP } from './engine-client.js';
 import { asSentence, texts } from './texts.js';
 
 /** @typedef {'retry' | 'loadAgain' | 'onCpu' | 'reload' | 'otherModel'} NextStep */
@@ -29,7 +29,7 @@ const kinds = {
   ContextFull: { title: notice.tooLong },
   InvalidRequest: { title: notice.request },
   BadArgument: { title: notice.request },
-  Busy: { title: notice.busyTitle, sentence: notice.busy, next: 'retry' },
+  [BUSY]: { title: notice.busyTitle, sentence: notice.busy, next: 'retry' },
   Questions: { title: notice.questions },
   Pairs: { title: notice.examples },
   VectorFile: { title: notice.vector },

@@ -7,7 +7,7 @@ import { texts } from './texts.js';
 /** @typedef {{ question: string, reasoning: string, answer: string }} Example */
 
 /** Fewer would leave a prompt without an example. */
-const FEWEST = 3;
+export const FEWEST = 3;
 
 /** @param {Record<string, unknown>} object @param {string[]} keys */
 const hasTexts = (object, keys) => keys.every((key) => typeof object[key] === 'string' && object[key].trim());

@@ -6,6 +6,7 @@ import { texts } from './texts.js';
  * @import { LaneOptions, StrengthValues } from './pkg/cache_steering.js'
  * @import { Preset } from './protocol.js'
  * @import { createAdvanced } from './ui/advanced.js'
+ * @import { PresetChoice } from './ui/presets.js'
  */
 
 /** @typedef {'two' | 'strengths' | 'styles'} View */
@@ -20,16 +21,16 @@ const PARTS = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2];
 
 /**
  * @param {View} view
- * @param {Preset} chosen
- * @param {number} strength
- * @param {Preset[]} all
+ * @param {PresetChoice} choice
  * @returns {Lane[]}
  */
-export function lanesOf(view, chosen, strength, all) {
+export function lanesOf(view, { chosen, strength, all, range: { least, most, step } }) {
   const plain = { title: texts.lanes.plain, preset: chosen, strength: 0 };
   if (view === 'two') return [plain, { title: texts.lanes.steered, preset: chosen, strength }];
   if (view === 'strengths') {
-    return PARTS.map((part) => part * chosen.recommended.values).map((strength) =>
+    // Those that the slider can have: each of them may be chosen.
+    const strengths = PARTS.map((part) => Math.max(least, Math.min(most, step * Math.round((part * chosen.recommended.values) / step))));
+    return [...new Set(strengths)].map((strength) =>
       (strength === 0 ? plain : { title: texts.lanes.strength(strength), preset: chosen, strength }));
   }
   // One's own styles first: they are why somebody looks.

@@ -24,10 +24,12 @@ import { createNotice } from './ui/notice.js';
 import { createPane } from './ui/pane.js';
 import { createPresets } from './ui/presets.js';
 import { createShare } from './ui/share.js';
+import { createStage } from './ui/stage.js';
 import { createWorkshop } from './workshop.js';
 
 /**
  * @import { BackendChoice, Style } from './pkg/cache_steering.js'
+ * @import { Lane } from './lanes.js'
  * @import { Run } from './playground.js'
  * @import { ModelEntry, ModelList, Preset, Recording } from './protocol.js'
  * @import { Settings } from './settings.js'
@@ -55,16 +57,18 @@ async function start(list, presetsOf, recorded) {
   const advanced = createAdvanced();
   const memory = createMemory();
   const how = createHow();
-  const panes = ['plain', 'steered'].map((id) => createPane(element(id, HTMLElement)));
-  const [plain, steered] = panes;
+  const two = ['plain', 'steered'].map((id) => createPane(element(id, HTMLElement)));
+  const [plain, steered] = two;
   const bar = createModelBar({ onLoad: () => void load(), onCancel: cancelLoad });
   const composer = createComposer({ onAsk: ask, onStop: stop, onView: () => restart(), onStartOver: startOver });
   const inside = createInside(look);
 
-  /** Asked before the model was ready. @type {string | undefined} */
+  /** Wanted before the model was ready. @type {(() => Promise<void>) | undefined} */
   let waiting;
   /** What is shown is wanted otherwise; nothing is at first. */
   let restart = () => {};
+  /** Whether the panes show something that says itself what it is. */
+  let isShowing = () => false;
   /** A look inside that is on its way. @type {Promise<void> | undefined} */
   let looking;
   /** What is shown, once it is complete. @type {Run | undefined} */
@@ -73,9 +77,13 @@ async function start(list, presetsOf, recorded) {
   plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
   const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
-  const playground = createPlayground({ session, presetChoice, advanced, composer, memory, inside, panes, complain, onResult: showResult });
+  const stage = createStage({ two, memory, advanced, onUse: useLane });
+  const playground = createPlayground({
+    session, presetChoice, advanced, composer, stage, inside, whenReady: (act) => void whenReady(act), onResult: showResult, complain,
+  });
   restart = playground.restart;
-  session.makeRoom = async () => {
+  isShowing = () => !recordings.isOver || playground.hasQuestion;
+  session.endAnswers = async () => {
     if (looking) session.client?.stop();
     await Promise.all([looking, playground.end()]);
   };
@@ -92,7 +100,8 @@ async function start(list, presetsOf, recorded) {
   });
   showIdle();
   composer.state = 'asking';
-  if (!openShared()) takeOver(keptSettings());
+  const isShared = openShared();
+  if (!isShared) takeOver(keptSettings());
   element('composer', HTMLFormElement).addEventListener('change', keepChoices);
   void models.refresh();
   for (const event of ['online', 'offline']) addEventListener(event, showIdle);
@@ -114,14 +123,14 @@ async function start(list, presetsOf, recorded) {
   /** @param {(transcript: Transcript) => string} write */
   function written(write) {
     if (!shown) return '';
-    return write({ earlier: playground.earlier, run: shown, model: session.model, info: session.info, settings: advanced.settings, link: link() });
+    return write({ run: shown, model: session.model, info: session.info, settings: advanced.settings, link: link() });
   }
 
   /** Takes choices over, as far as they make sense here. @param {Settings} settings */
   function takeOver({ preset: id, strength, view, fields }) {
     const preset = presetChoice.all.find((one) => one.id === id);
     if (preset) presetChoice.choose(preset);
-    if (strength !== undefined && Number.isFinite(strength)) presetChoice.strength = strength;
+    if (preset && strength !== undefined && Number.isFinite(strength)) presetChoice.strength = strength;
     if (view) composer.view = view;
     if (fields) advanced.settings = fields;
   }
@@ -140,8 +149,9 @@ async function start(list, presetsOf, recorded) {
     return true;
   }
 
-  function startOver() {
+  async function startOver() {
     stop();
+    await session.endAnswers();
     forgetSettings();
     history.replaceState(null, '', location.href.split('#')[0]);
     notice.hide();
@@ -162,6 +172,7 @@ async function start(list, presetsOf, recorded) {
   function changeModel() {
     dropEngine();
     forgetQuestion();
+    if (recordings.isOver) playground.forget();
     notice.hide();
     session.model = models.chosen;
     session.backend = models.backend;
@@ -172,23 +183,36 @@ async function start(list, presetsOf, recorded) {
 
   /** @param {Preset} preset @param {number} strength */
   function showChoice(preset, strength) {
-    steered.note = texts.pane.steeredNote(preset, strength);
+    if (!isShowing()) steered.note = texts.pane.steeredNote(preset.label, strength);
+    restart();
+  }
+
+  /** One of many answers becomes the steered one of two. @param {Lane} lane */
+  function useLane({ preset, strength }) {
+    composer.view = 'two';
+    presetChoice.choose(preset);
+    presetChoice.strength = strength;
     restart();
   }
 
   /** @param {string} question @param {boolean} isFollowUp */
   function ask(question, isFollowUp) {
-    if (looking) return;
     notice.hide();
     recordings.end();
+    if (!session.info && !playground.hasQuestion) for (const pane of two) pane.hold(texts.pane.waitsForModel);
+    void whenReady(() => playground.ask(question, isFollowUp));
+  }
+
+  /** Does what needs the model, after loading it where there is none. @param {() => Promise<void>} act */
+  async function whenReady(act) {
+    notice.hide();
+    if (looking) await session.endAnswers();
     if (session.info) {
-      void playground.ask(question, isFollowUp);
+      await act();
       return;
     }
-    waiting = question;
+    waiting = act;
     composer.state = 'busy';
-    playground.forget();
-    for (const pane of panes) pane.hold(texts.pane.waitsForModel);
     if (!session.client) void load();
     reveal('model');
   }
@@ -201,7 +225,7 @@ async function start(list, presetsOf, recorded) {
   function forgetQuestion() {
     waiting = undefined;
     composer.state = 'asking';
-    if (recordings.isOver) playground.forget();
+    if (recordings.isOver && !playground.hasQuestion) playground.forget();
   }
 
   function dropEngine() {
@@ -229,22 +253,29 @@ async function start(list, presetsOf, recorded) {
       bar.ready(model, info);
       if (model.own) presetChoice.use(presetsOf(model));
       workshop.showOwn();
+      chooseOwn();
     } catch (error) {
       failedToLoad(error);
       return;
     }
-    const question = waiting;
+    const act = waiting;
     waiting = undefined;
-    if (question) await playground.ask(question, false);
+    await act?.();
+  }
+
+  /** A style of the visitor's own that was chosen at an earlier visit is there only now. */
+  function chooseOwn() {
+    const kept = keptSettings();
+    if (!isShared && presetChoice.all.some(({ id, own }) => own && id === kept.preset)) takeOver(kept);
   }
 
   /** @param {unknown} error */
   function failedToLoad(error) {
-    const question = waiting;
+    const act = waiting;
     dropEngine();
     forgetQuestion();
     void models.refresh();
-    complain(error, () => (question ? ask(question, false) : void load()));
+    complain(error, () => void (act ? whenReady(act) : load()));
   }
 
   function look() {
@@ -254,9 +285,10 @@ async function start(list, presetsOf, recorded) {
   async function lookInside() {
     const { client } = session;
     if (!client) return;
-    composer.state = 'busy';
-    inside.progress(0);
     try {
+      if (!(await playground.recall())) return;
+      composer.state = 'busy';
+      inside.progress(0);
       inside.show(await client.inspect(({ done, total }) => inside.progress(done / total)));
     } catch (error) {
       inside.show();

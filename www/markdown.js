@@ -55,7 +55,7 @@ function table({ header, rows }) {
 }
 
 /** @param {Token[]} tokens */
-const blocks = (tokens) => tokens.filter(({ type }) => type !== 'space' && type !== 'def').map(block);
+const blocks = (tokens) => tokens.filter(({ type }) => type !== 'space').map(block);
 
 /** A text that grows: what is complete stays as it is, so that it can be marked and read meanwhile. */
 export class MarkdownView {
@@ -69,7 +69,7 @@ export class MarkdownView {
 
   /** @param {string} text */
   show(text) {
-    const tokens = lexer(text, { gfm: true, breaks: true }).filter(({ type }) => type !== 'space' && type !== 'def');
+    const tokens = lexer(text, { gfm: true, breaks: true }).filter(({ type }) => type !== 'space');
     let same = 0;
     while (same < this.#shown.length && this.#shown[same] === tokens[same]?.raw) same += 1;
     const { root } = this;

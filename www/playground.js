@@ -1,39 +1,40 @@
 /** Questions and their answers: asked, followed up, steered anew, in two panes or in eight. */
 
-import { adviceFor } from './advice.js';
-import { Conversation } from './conversation.js';
+import { messagesOf } from './conversation.js';
+import { BUSY, EngineError } from './engine-client.js';
 import { laneOptions, lanesOf } from './lanes.js';
 import { texts } from './texts.js';
 import { announce, reveal } from './ui/dom.js';
 import { createAsked } from './ui/asked.js';
-import { createMultiverse } from './ui/multiverse.js';
-import { createNumbers } from './ui/numbers.js';
+import { SIDES } from './ui/stage.js';
 
 /**
- * @import { GenerateEvent, GenerateRequest, GenerateResult, LaneResult, VectorInfo } from './pkg/cache_steering.js'
- * @import { Lane } from './lanes.js'
+ * @import { GenerateRequest, GenerateResult, LaneResult, VectorInfo } from './pkg/cache_steering.js'
+ * @import { Turn } from './conversation.js'
+ * @import { Lane, View } from './lanes.js'
  * @import { Session } from './session.js'
  * @import { createAdvanced } from './ui/advanced.js'
  * @import { createComposer } from './ui/composer.js'
  * @import { createInside } from './ui/inside.js'
- * @import { createMemory } from './ui/memory.js'
- * @import { Pane } from './ui/pane.js'
  * @import { PresetChoice } from './ui/presets.js'
+ * @import { createStage } from './ui/stage.js'
  */
 
-/** Of a comparison, in the order of the lanes. */
-const SIDES = /** @type {const} */ (['plain', 'steered']);
+/** A question, after these. @typedef {{ question: string, turns: Turn[] }} Asked */
 
 /**
- * What is shown.
- * @typedef {object} Run
- * @property {string} question
+ * Answers that came.
+ * @typedef {object} Answered
+ * @property {View} view
  * @property {Lane[]} lanes
  * @property {(LaneResult | undefined)[]} results in the order of the lanes
- * @property {string} [plainKey] what the plain answer follows from, once it is complete
+ * @property {string} [plainKey] what the plain answer follows from, where it is complete
+ * @property {number} [cacheUse] of the session, when they were in the cache
  * @property {VectorInfo} [vector] of the last lane that is steered
  * @property {GenerateResult} [latest] the last one that came from the engine
  */
+
+/** @typedef {Asked & Answered} Run */
 
 /**
  * @param {object} parts
@@ -41,66 +42,77 @@ const SIDES = /** @type {const} */ (['plain', 'steered']);
  * @param {PresetChoice} parts.presetChoice
  * @param {ReturnType<typeof createAdvanced>} parts.advanced
  * @param {ReturnType<typeof createComposer>} parts.composer
- * @param {ReturnType<typeof createMemory>} parts.memory
+ * @param {ReturnType<typeof createStage>} parts.stage
  * @param {ReturnType<typeof createInside>} parts.inside
- * @param {Pane[]} parts.panes plain and steered
+ * @param {(act: () => Promise<void>) => void} parts.whenReady does it once there is a model that has time
  * @param {(run: Run | undefined) => void} parts.onResult there are answers, or none any more
  * @param {(error: unknown, again: () => void) => void} parts.complain
  */
-export function createPlayground({ session, presetChoice, advanced, composer, memory, inside, panes, onResult, complain }) {
-  const conversation = new Conversation();
-  const numbers = createNumbers();
-  const multiverse = createMultiverse(use);
-  const asked = createAsked({
-    onEdit: () => composer.edit(run?.question ?? ''),
-    onAgain: () => run && void answer(run.question),
-  });
-  /** @type {Run | undefined} */
+export function createPlayground({ session, presetChoice, advanced, composer, stage, inside, whenReady, onResult, complain }) {
+  const askedLine = createAsked({ onEdit: edit, onAgain: () => asked && whenReady(retry(asked)) });
+  /** The question that is shown. @type {Asked | undefined} */
+  let asked;
+  /** The last answers that came. @type {Run | undefined} */
   let run;
+  /** What came before a question that is edited. @type {Turn[] | undefined} */
+  let edited;
   /** @type {'idle' | 'preparing' | 'generating'} */
   let doing = 'idle';
-  /** Whether the visitor wants the answers that come to end, and whether they want others instead. */
+  /** The visitor wants the answers that come to end. */
   let stopping = false;
+  /** The visitor wants the same question answered otherwise. */
+  let anew = false;
   /** Wanted instead of the question that is being answered. @type {{ question: string, isFollowUp: boolean } | undefined} */
   let next;
-  let again = false;
   /** Settles when nothing is being answered any more. @type {Promise<void>} */
   let idle = Promise.resolve();
-  let wasHidden = false;
-  document.addEventListener('visibilitychange', () => { wasHidden ||= document.hidden; });
 
-  /** @param {string} question */
-  function answer(question) {
-    if (doing === 'idle') idle = untilWanted(question);
-    return idle;
+  /** @param {Asked} what */
+  const retry = (what) => () => answer(what);
+
+  /** @param {Asked} what */
+  function answer(what) {
+    if (doing !== 'idle') return idle;
+    if (session.client?.isBusy) {
+      complain(new EngineError({ name: BUSY, message: '' }), () => whenReady(retry(what)));
+      return idle;
+    }
+    return (idle = untilWanted(what));
   }
 
-  /** Answers a question, until nobody wants it otherwise any more. @param {string} question */
-  async function untilWanted(question) {
+  /** Answers a question, until nobody wants it otherwise any more. @param {Asked} what */
+  async function untilWanted(what) {
+    const before = run;
+    doing = 'preparing';
+    stopping = false;
+    asked = what;
     composer.state = 'busy';
     inside.offer(false);
     onResult(undefined);
-    numbers.start();
-    asked.show(question, conversation.turns.length);
+    stage.start();
+    askedLine.show(what.question, what.turns.length);
     reveal('comparison');
     announce(texts.status.answering);
-    stopping = false;
     try {
+      let answered;
       do {
-        again = false;
-        await once(question);
-      } while (again && !stopping);
-      if (run) finish(run);
+        anew = false;
+        answered = await once(what);
+      } while (anew && !stopping);
+      if (answered) finish(answered);
+      else stage.giveUp();
     } catch (error) {
-      for (const pane of panes) pane.finish();
-      complain(error, () => void answer(question));
+      // A follow-up that failed is no part of the conversation.
+      run = before;
+      stage.giveUp();
+      complain(error, () => whenReady(retry(what)));
     }
     doing = 'idle';
     composer.state = 'asking';
     if (!next) return;
-    const { question: other, isFollowUp } = next;
+    const { question, isFollowUp } = next;
     next = undefined;
-    await ask(other, isFollowUp);
+    await ask(question, isFollowUp);
   }
 
   /** @param {string} question @param {boolean} isFollowUp */
@@ -110,15 +122,21 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
       stop();
       return;
     }
-    if (isFollowUp && run && composer.view === 'two') {
-      const [plain, steered] = run.results.map((result) => result?.text ?? '');
-      const [, { preset, strength }] = run.lanes;
-      conversation.turns.push({ question: run.question, plain, steered, style: preset.label, strength });
-    } else {
-      conversation.turns = [];
-    }
-    run = undefined;
-    await answer(question);
+    const turns = isFollowUp && run?.view === 'two' ? [...run.turns, turnOf(run)] : edited ?? [];
+    edited = undefined;
+    await answer({ question, turns });
+  }
+
+  /** @param {Run} run in two lanes @returns {Turn} */
+  function turnOf({ question, lanes: [, { preset, strength }], results }) {
+    const [plain, steered] = results.map((result) => result?.text ?? '');
+    return { question, plain, steered, style: preset.label, strength };
+  }
+
+  function edit() {
+    if (!asked) return;
+    composer.edit(asked.question);
+    edited = asked.turns;
   }
 
   function stop() {
@@ -127,43 +145,57 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
     session.client?.stop();
   }
 
-  /** @param {string} question */
-  async function once(question) {
+  /** @param {Asked} what @returns {Promise<Run | undefined>} nothing where it is not wanted any more before it is asked */
+  async function once({ question, turns }) {
     const { client, info } = session;
-    if (!client || !info) return;
+    if (!client || !info) return undefined;
     const { view } = composer;
-    const lanes = lanesOf(view, presetChoice.chosen, presetChoice.strength, presetChoice.all);
+    const lanes = lanesOf(view, presetChoice);
     doing = 'preparing';
-    const { vector, offset } = await prepare(lanes, view === 'two' ? panes[1] : undefined);
-    if (again || stopping) return;
+    const { vector, offset } = await prepare(lanes, (words) => stage.hold(view, lanes, words));
+    if (anew || stopping) return undefined;
 
     /** @type {GenerateRequest} */
     const request = {
-      messages: conversation.messages('plain', question, advanced.system),
+      messages: messagesOf(turns, 'plain', question, advanced.system),
       lanes: lanes.map((lane, i) => ({
         ...laneOptions(lane, offset, advanced),
-        messages: conversation.messages(SIDES[Math.min(i, 1)], question, advanced.system),
+        messages: messagesOf(turns, SIDES[Math.min(i, 1)], question, advanced.system),
       })),
       sampling: advanced.sampling,
       maxTokens: advanced.maxTokens,
       stopRepeating: advanced.stopRepeating,
     };
-    const plainKey = JSON.stringify({ ...request, lanes: request.lanes[0] });
+    const { cacheUse } = session;
+    const plainKey = JSON.stringify([cacheUse, { ...request, lanes: request.lanes[0] }]);
     // Another strength changes nothing of the plain answer, which stays as it is.
-    const skipped = view === 'two' && run?.plainKey === plainKey ? 1 : 0;
-    const results = skipped ? [run?.results[0], undefined] : lanes.map(() => undefined);
-    run = { question, lanes, results, vector, plainKey: skipped ? plainKey : undefined };
-    await generate(run, { ...request, lanes: request.lanes.slice(skipped), firstLane: skipped }, open(run), plainKey);
+    const plain = view === 'two' && run?.view === 'two' && run.plainKey === plainKey ? run.results[0] : undefined;
+    const first = plain ? 1 : 0;
+    const results = lanes.map((_, i) => (i < first ? plain : undefined));
+    /** @type {Run} */
+    const fresh = { question, turns, view, lanes, results, vector, cacheUse };
+    stage.open(fresh);
+    doing = 'generating';
+    const result = await client.generate(
+      plain ? { ...request, lanes: request.lanes.slice(first), firstLane: first } : request,
+      stage.listen(fresh, first, request.maxTokens, info),
+    );
+    doing = 'preparing';
+    result.lanes.forEach((lane, i) => { results[first + i] = lane; });
+    fresh.latest = result;
+    if (results[0]?.stopReason !== 'cancelled') fresh.plainKey = plainKey;
+    stage.settle(result, first, info);
+    return (run = fresh);
   }
 
   /**
    * The vectors of all lanes, in the engine.
    * @param {Lane[]} lanes
-   * @param {Pane} [pane] that says what takes its time
+   * @param {(words: string) => void} hold says what takes its time
    * @returns {Promise<{ vector?: VectorInfo, offset: string }>} the last one, and the offset of all lanes: with the
    *   same one, the vector is what makes the difference
    */
-  async function prepare(lanes, pane) {
+  async function prepare(lanes, hold) {
     const steered = lanes.filter(({ strength }) => strength !== 0);
     const [{ preset: { style } }] = lanes;
     // Off, nothing is added: no vector has to be made for it.
@@ -172,118 +204,44 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
     /** @type {VectorInfo | undefined} */
     let vector;
     for (const { preset } of needed) {
-      vector = await session.vector(preset, ({ done, total }) => {
-        const words = texts.making.progress(preset.label, done, total);
-        if (pane) pane.hold(words);
-        else announce(words);
-      });
+      vector = await session.vector(preset, ({ done, total }) => hold(texts.making.progress(preset.label, done, total)));
       offset ??= vector.offset;
     }
     return { vector, offset: advanced.offset ?? offset ?? '' };
   }
 
-  /** The panes of a run, ready for its words. @param {Run} run */
-  function open({ lanes, results }) {
-    if (composer.view !== 'two') {
-      const opened = multiverse.open(lanes);
-      for (const pane of opened) pane.start();
-      return opened;
-    }
-    multiverse.close();
-    const [, { preset, strength }] = lanes;
-    panes[1].note = texts.pane.steeredNote(preset, strength);
-    panes.forEach((pane, i) => {
-      if (!results[i]) pane.start(conversation.turns.map((turn) => ({ question: turn.question, text: turn[SIDES[i]] })));
-    });
-    return panes;
-  }
-
-  /** @param {Run} run @param {GenerateRequest} request @param {Pane[]} shown a pane for each lane of the run @param {string} plainKey */
-  async function generate(run, request, shown, plainKey) {
-    const { client, info } = session;
-    if (!client || !info) return;
-    const first = request.firstLane ?? 0;
-    const steered = run.lanes.findLast(({ strength }) => strength !== 0);
-    const { layers } = info.model;
-    let promptTokens = 0;
-    let written = false;
-    const counts = () => [shown[0].tokens, shown[shown.length - 1].tokens];
-    /** @param {GenerateEvent} event */
-    function show(event) {
-      if (event.type === 'prompt') {
-        promptTokens = event.tokens;
-        memory.reading(promptTokens, request.maxTokens);
-      } else if (event.type === 'token') {
-        if (!written) showWrite();
-        shown[first + event.lane].append(event.text);
-        memory.grow(counts());
-      } else if (event.type === 'finished') {
-        shown[first + event.lane].finish();
-      }
-    }
-    function showWrite() {
-      written = true;
-      if (!steered) memory.plain(promptTokens);
-      else {
-        const { preset: { label }, strength } = steered;
-        const isOne = run.lanes.length > 2;
-        const what = isOne ? texts.memory.whats(composer.view === 'strengths', label) : texts.memory.what(label, strength);
-        memory.steered({ tokens: promptTokens, what, isOne, layers, firstLayer: advanced.firstLayer, lastLayer: advanced.lastLayer ?? layers - 1 });
-      }
-    }
-    doing = 'generating';
-    wasHidden = document.hidden;
-    const answers = client.generate(request, show);
-    // A stop that came while the vector was fetched found nothing to stop.
-    if (stopping || again) client.stop();
-    const result = await answers;
-    doing = 'preparing';
-    result.lanes.forEach((lane, i) => {
-      run.results[first + i] = lane;
-      shown[first + i].settle(lane);
-    });
-    run.latest = result;
-    if (run.results[0]?.stopReason !== 'cancelled') run.plainKey = plainKey;
-    if (!again) numbers.show(result, info, wasHidden);
-  }
-
-  /** @param {Run} run */
-  function finish(run) {
-    const { lanes, results, latest } = run;
-    const steered = results.findLast((result) => result?.write);
-    if (steered?.write && lanes.length === 2) memory.measured(steered.write);
-    inside.offer(composer.view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 1);
-    composer.canFollowUp = composer.view === 'two';
-    onResult(latest && run);
-    const advice = composer.view === 'two' && adviceFor(lanes[1], results, wasHidden);
-    if (advice) panes[advice.side].advise(advice.text);
+  /** @param {Run} answered */
+  function finish(answered) {
+    const { view, lanes, results } = answered;
+    stage.finish(answered);
+    inside.offer(view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 1);
+    composer.canFollowUp = view === 'two';
+    onResult(answered);
     const stopped = results.some((result) => result?.stopReason === 'cancelled');
     announce(texts.status.done(results.map((result) => result?.tokens.length ?? 0), stopped));
   }
 
-  /** One of many answers becomes the steered one of two. @param {Lane} lane */
-  function use({ preset, strength }) {
-    composer.view = 'two';
-    presetChoice.choose(preset);
-    presetChoice.strength = strength;
-    restart();
-  }
-
-  /** What is shown is wanted otherwise: with another style, strength or view. */
-  function restart() {
-    if (doing !== 'idle') {
-      again = true;
-      if (doing === 'generating') session.client?.stop();
-    } else if (run && session.info && !session.client?.isBusy) {
-      void answer(run.question);
-    }
-  }
-
   return {
-    restart,
-
     ask,
     stop,
+
+    /** What is shown is wanted otherwise: with another style, strength or view. */
+    restart() {
+      if (!asked || !session.info || !composer.isValid()) return;
+      if (doing !== 'idle') {
+        anew = true;
+        if (doing === 'generating') session.client?.stop();
+      } else if (run && !session.client?.isBusy) {
+        void answer(asked);
+      }
+    },
+
+    /** Brings the last answers back into the cache, where something else has used it. @returns whether they are there */
+    async recall() {
+      if (!run || run.cacheUse === session.cacheUse) return run !== undefined;
+      await answer(run);
+      return !stopping && run.cacheUse === session.cacheUse;
+    },
 
     /** Ends all answers, and those that were to come. */
     async end() {
@@ -295,21 +253,17 @@ export function createPlayground({ session, presetChoice, advanced, composer, me
 
     /** Nothing is shown any more, and nothing was said. */
     forget() {
-      run = undefined;
-      conversation.turns = [];
+      run = asked = edited = undefined;
       composer.canFollowUp = false;
       inside.offer(false);
-      numbers.hide();
-      asked.hide();
-      multiverse.close();
-      memory.empty();
-      for (const pane of panes) pane.clear();
+      askedLine.hide();
+      stage.clear();
       onResult(undefined);
     },
 
-    /** The turns before the one that is shown. */
-    get earlier() {
-      return conversation.turns;
+    /** Whether there is a question with answers, or one that waits for them. */
+    get hasQuestion() {
+      return asked !== undefined;
     },
   };
 }

@@ -52,6 +52,7 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
       memory.measured(write);
     }
     for (const { pane } of lanes) pane.start();
+    steered.note = texts.pane.steeredNote(label, strength);
     let at = 0;
 
     return () => {

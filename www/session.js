@@ -26,8 +26,10 @@ export class Session {
   client;
   /** There once the model is ready. @type {EngineInfo | undefined} */
   info;
-  /** Ends what is being answered: other work is to find the engine free. @type {() => Promise<void>} */
-  makeRoom = async () => {};
+  /** Ends what is being answered. @type {() => Promise<void>} */
+  endAnswers = async () => {};
+  /** Another number where something else than answers may have used the KV cache, or it is another. */
+  cacheUse = 0;
   /** Presets of the visitor's own, for this model. @type {Preset[]} */
   own = [];
   /** Those that are in the engine. @type {Map<string, VectorInfo>} */
@@ -48,6 +50,7 @@ export class Session {
    */
   async load(onProgress) {
     this.drop();
+    this.cacheUse += 1;
     const client = (this.client = new EngineClient());
     const { model, backend } = this;
     const { files, label } = model;
@@ -64,6 +67,12 @@ export class Session {
       if (this.client !== client) return undefined;
       throw error;
     }
+  }
+
+  /** Lets other work than answers find the engine free. */
+  async makeRoom() {
+    await this.endAnswers();
+    this.cacheUse += 1;
   }
 
   /** Ends the engine, whatever it does. */
@@ -101,6 +110,7 @@ export class Session {
    * @param {(progress: ExtractProgress) => void} onProgress
    */
   async make(request, onProgress) {
+    this.cacheUse += 1;
     const made = await this.#client().extract(request, onProgress).catch((error) => {
       // The prompt that is too long is none of the visitor's.
       throw error.name === 'ContextFull' ? new EngineError({ name: error.name, message: texts.making.tooShort }) : error;
@@ -132,10 +142,11 @@ export class Session {
 
   /** @param {Preset} preset */
   async forget({ id }) {
+    const kept = this.#kept.get(id);
     this.own = this.own.filter((preset) => preset.id !== id);
     this.#kept.delete(id);
     this.#loaded.delete(id);
-    if (this.info) await forgetVector(this.info.model.sha256, id);
+    if (kept) await forgetVector(kept.model, id);
   }
 
   /** The engine, or the error that says that nobody waits for it any more. */

@@ -4,7 +4,6 @@
  */
 
 /**
- * @import { Turn } from './conversation.js'
  * @import { EngineInfo } from './pkg/cache_steering.js'
  * @import { Run } from './playground.js'
  * @import { ModelEntry } from './protocol.js'
@@ -44,7 +43,6 @@ export function sharedByAddress() {
 /**
  * A conversation that can be shown to others.
  * @typedef {object} Transcript
- * @property {Turn[]} earlier
  * @property {Run} run
  * @property {ModelEntry} model
  * @property {EngineInfo} [info]
@@ -56,8 +54,8 @@ export function sharedByAddress() {
 const headline = ({ title, preset, strength }) => (strength === 0 ? title : `${title}: ${preset.label} × ${strength}`);
 
 /** The conversation as Markdown. @param {Transcript} transcript */
-export const asMarkdown = ({ earlier, run, model, link }) => [
-  ...earlier.map(({ question, plain, steered, style, strength }) =>
+export const asMarkdown = ({ run, model, link }) => [
+  ...run.turns.map(({ question, plain, steered, style, strength }) =>
     `**${question}**\n\n### Plain\n\n${plain}\n\n### Steered: ${style} × ${strength}\n\n${steered}`),
   `**${run.question}**`,
   ...run.lanes.map((lane, i) => `### ${headline(lane)}\n\n${run.results[i]?.text.trim() ?? ''}`),
@@ -65,12 +63,12 @@ export const asMarkdown = ({ earlier, run, model, link }) => [
 ].join('\n\n');
 
 /** The same with all figures, for programs. @param {Transcript} transcript */
-export const asJson = ({ earlier, run, info, settings, link }) => JSON.stringify({
+export const asJson = ({ run, info, settings, link }) => JSON.stringify({
   model: info?.model,
   backend: info?.backend,
   device: info?.device,
   settings,
-  earlier,
+  earlier: run.turns,
   question: run.question,
   answers: run.lanes.map(({ preset, strength }, i) => ({ style: strength === 0 ? null : preset.id, strength, ...run.results[i] })),
   timings: run.latest?.timings,

@@ -166,11 +166,11 @@ export const texts = {
     reading: (tokens) => `Reading your prompt: ${format.count(tokens)} tokens, the chat format around the question included.`,
     /**
      * The parts before, in, and after the emphasis.
-     * @param {number} tokens @param {string} what @param {number} layers @param {boolean} isOne of several answers
+     * @param {number} tokens @param {string} what @param {number} layers @param {boolean} ofMany whether there are several steered answers
      * @returns {[string, string, string]}
      */
-    steered: (tokens, what, layers, isOne) => [
-      `Your prompt filled ${format.count(tokens)} slots of memory. ${isOne ? 'For each steered answer' : 'For the steered answer only'}, `,
+    steered: (tokens, what, layers, ofMany) => [
+      `Your prompt filled ${format.count(tokens)} slots of memory. ${ofMany ? 'For each steered answer' : 'For the steered answer only'}, `,
       what,
       ` was added to the last one: once, in ${layers} layers.`,
     ],
@@ -196,10 +196,11 @@ export const texts = {
     reading: 'Reading the prompt',
     copy: 'Copy',
     copied: 'Copied',
+    copyByHand: 'Marked: copy it by hand',
     plainNote: 'nothing added',
-    /** @param {Preset} preset @param {number} strength */
-    steeredNote: (preset, strength) =>
-      strength === 0 ? 'strength off: the same as plain' : `${preset.label} × ${format.strength(strength)}, added once`,
+    /** @param {string} label @param {number} strength */
+    steeredNote: (label, strength) =>
+      strength === 0 ? 'strength off: the same as plain' : `${label} × ${format.strength(strength)}, added once`,
     firstToken: 'to first token',
     perSecond: 'tokens/s',
     /** @param {number} n @param {StopReason} [reason] */
@@ -399,7 +400,7 @@ export const texts = {
     /** @param {EngineInfo} info */
     ready: (info) => `The model is ready. It runs on ${continued(info.reason)}`,
     loadCancelled: 'Loading was cancelled.',
-    startedOver: 'Everything is as at the beginning; the model stays.',
+    startedOver: 'The conversation is forgotten, and all settings are as at the beginning. The model stays.',
     answering: 'The answers are being written.',
     /** @param {number[]} tokens of each answer @param {boolean} stopped */
     done: (tokens, stopped) => {

@@ -64,13 +64,15 @@ pub struct Candidate {
 }
 
 impl Engine {
-    /// Compares a lane that was steered and then decoded with a lane that holds the same prompt: the
+    /// Compares a lane that was steered and then decoded with the same prompt without steering: the
     /// slot that was written to, and, token by token of the steered answer, what comes next in each and how
-    /// much attention goes to the slot. The plain lane holds the steered answer afterwards.
+    /// much attention goes to the slot. The plain lane is given that prompt, as far as it holds another, as in
+    /// a conversation of two sides; it holds the steered answer afterwards. The observer hears of the prompt
+    /// first.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] for lanes that do not exist, are the same, hold another prompt, or
-    /// where not exactly one position was steered; [`Error::NotANumber`], [`Error::Cancelled`], or as
+    /// [`Error::InvalidRequest`] for lanes that do not exist or are the same, or where not exactly one
+    /// position was steered; [`Error::NotANumber`], [`Error::Cancelled`], or as
     /// [`Backend::forward`](crate::backend::Backend::forward).
     pub async fn inspect(
         &mut self,
@@ -83,13 +85,16 @@ impl Engine {
                 "there is nothing to look into: no answer was steered at one position".into(),
             ));
         };
-        let tokens = self.lane(steered)?.tokens.clone();
-        let prompt = position + 1;
-        if self.lane(plain)?.tokens.get(..prompt) != tokens.get(..prompt) || plain == steered {
+        if plain == steered {
             return Err(Error::InvalidRequest(
-                "there is nothing to compare with: the plain lane holds another prompt".into(),
+                "there is nothing to compare with: it takes two lanes".into(),
             ));
         }
+        let tokens = self.lane(steered)?.tokens.clone();
+        let prompt = position + 1;
+        let kept = self.keep_prefix(plain, &tokens[..prompt])?;
+        self.prefill(&[(plain, &tokens[kept..prompt])], observer)
+            .await?;
         let before = self.backend.read_slot(plain, position).await?;
         let after = self.backend.read_slot(steered, position).await?;
         let config = &self.model.config;

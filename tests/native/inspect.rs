@@ -320,7 +320,36 @@ fn what_cannot_be_compared_is_refused() {
     answer(&mut engine, 0.0);
     assert!(inspect(&mut engine).is_err(), "strength 0 steers nothing");
     answer(&mut engine, 4.0);
-    engine.truncate(0, 3).unwrap();
-    let refused = inspect(&mut engine).expect_err("another prompt");
-    assert!(refused.to_string().contains("holds another prompt"));
+    let itself = block_on(engine.inspect(1, 1, &mut |_| ControlFlow::Continue(())));
+    assert!(itself.is_err(), "a lane beside itself");
+}
+
+#[test]
+fn a_plain_lane_that_holds_something_else_is_given_the_prompt() {
+    let mut engine = engine();
+    let (prompt, _) = answer(&mut engine, 4.0);
+    let expected = inspect(&mut engine).expect("an inspection");
+    let position = expected.position;
+    // Another prompt from the fourth token on, and the same one, steered.
+    for (tokens, steerings) in [
+        ([&prompt[..3], &[5, 6, 7]].concat(), vec![]),
+        (prompt.clone(), vec![steering(-3.0)]),
+    ] {
+        answer(&mut engine, 4.0);
+        hold(
+            &mut engine,
+            &tokens,
+            position.min(tokens.len() - 1),
+            &steerings,
+        );
+        let found = inspect(&mut engine).expect("an inspection");
+        assert_eq!(found.tokens.len(), expected.tokens.len());
+        for (found, expected) in found.tokens.iter().zip(&expected.tokens) {
+            let (found, expected) = (found.kl, expected.kl);
+            assert!(
+                (found - expected).abs() < 1e-3 * expected.max(0.1),
+                "{found} {expected}"
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 import { CRASH, EngineClient } from '../engine-client.js';
 import { explain } from '../errors.js';
 import { texts as pageTexts } from '../texts.js';
-import { element } from '../ui/dom.js';
+import { copyText, element } from '../ui/dom.js';
 import { tableRow } from './table.js';
 import { texts } from './texts.js';
 
@@ -107,13 +107,6 @@ export function createBenchmark(backend, onSpeed) {
   }
 
   async function copyResult() {
-    try {
-      await navigator.clipboard.writeText(copied);
-      status.textContent = texts.benchmark.copied;
-    } catch {
-      // Some browsers allow it only by hand: the table is marked, ready for the visitor to copy.
-      getSelection()?.selectAllChildren(table);
-      status.textContent = texts.benchmark.copyByHand;
-    }
+    status.textContent = (await copyText(copied, table)) ? texts.benchmark.copied : texts.benchmark.copyByHand;
   }
 }

@@ -98,6 +98,7 @@ export function createSweepView(onChoose) {
       sweep = begun;
       looked = undefined;
       isHeld = false;
+      next.disabled = true;
       note.textContent = texts.sweep.press;
       caption.textContent = answer.textContent = '';
       head?.replaceChildren(tableRow(texts.sweep.columns, 'col'));
@@ -112,6 +113,7 @@ export function createSweepView(onChoose) {
       if (body.rows.length === 0) {
         questions = asked(now.request.questions);
         question = Math.max(0, questions.findIndex(({ isOpen }) => isOpen));
+        next.disabled = false;
       }
       for (const row of now.rows.slice(body.rows.length)) body.append(bodyRow(now.strengths[body.rows.length], row));
       chart.redraw();

@@ -93,6 +93,9 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
       question.focus();
     },
 
+    /** Whether all settings can be used; the first one that cannot is shown. */
+    isValid: () => form.reportValidity(),
+
     get isBusy() {
       return state !== 'asking';
     },

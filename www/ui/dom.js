@@ -45,6 +45,22 @@ export function download(contents, name) {
   URL.revokeObjectURL(link.href);
 }
 
+/**
+ * Copies a text.
+ * @param {string} text
+ * @param {Element} shown what shows it: some browsers allow it only by hand, and it is marked for that
+ * @returns {Promise<boolean>} whether it is copied
+ */
+export async function copyText(text, shown) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    getSelection()?.selectAllChildren(shown);
+    return false;
+  }
+}
+
 /** Tells people who listen to the page; not for every token. @param {string} text */
 export function announce(text) {
   element('status', HTMLParagraphElement).textContent = text;

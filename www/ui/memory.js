@@ -79,12 +79,12 @@ export function createMemory() {
     },
 
     /**
-     * @param {{ tokens: number, what: string, isOne?: boolean, firstLayer: number, lastLayer: number, layers: number }} write
+     * @param {{ tokens: number, what: string, ofMany?: boolean, firstLayer: number, lastLayer: number, layers: number }} write
      *   what is added, whether that is for one of several answers, the layers that are written to, and how many the model has
      */
-    steered({ tokens, what, isOne = false, firstLayer, lastLayer, layers }) {
+    steered({ tokens, what, ofMany = false, firstLayer, lastLayer, layers }) {
       enter('steered');
-      const [before, added, after] = texts.memory.steered(tokens, what, 1 + lastLayer - firstLayer, isOne);
+      const [before, added, after] = texts.memory.steered(tokens, what, 1 + lastLayer - firstLayer, ofMany);
       caption.replaceChildren(before, create('strong', { textContent: added }), after);
       heat(layers, (layer) => (layer >= firstLayer && layer <= lastLayer ? 0.5 : 0));
     },

@@ -3,7 +3,7 @@
 import * as format from '../format.js';
 import { MarkdownView } from '../markdown.js';
 import { texts } from '../texts.js';
-import { create, part } from './dom.js';
+import { copyText, create, part } from './dom.js';
 
 /** @import { LaneResult, StopReason } from '../pkg/cache_steering.js' */
 
@@ -31,8 +31,7 @@ export function createPane(root) {
 
   copy.textContent = texts.pane.copy;
   copy.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(text);
-    copy.textContent = texts.pane.copied;
+    copy.textContent = (await copyText(text, answer)) ? texts.pane.copied : texts.pane.copyByHand;
   });
   transcript.addEventListener('scroll', () => transcript.classList.toggle('scrolled', transcript.scrollTop > 0), { passive: true });
 
@@ -98,8 +97,6 @@ export function createPane(root) {
   wait(texts.pane.empty, false);
 
   return {
-    root,
-
     /** @param {string} words */
     set note(words) {
       note.textContent = words;
@@ -142,10 +139,6 @@ export function createPane(root) {
       write(more);
     },
 
-    get text() {
-      return text;
-    },
-
     get tokens() {
       return tokens;
     },
@@ -154,6 +147,13 @@ export function createPane(root) {
     finish() {
       drawNow();
       answer.classList.remove('streaming');
+    },
+
+    /** Nothing more comes, as far as one knows. */
+    giveUp() {
+      drawNow();
+      answer.classList.remove('streaming');
+      if (answer.classList.contains('waiting')) wait(texts.pane.stoppedEarly, false);
     },
 
     /** The end of an answer whose speed is not this device's. @param {number} count of tokens @param {StopReason} reason */

@@ -48,6 +48,8 @@ export function createPresets(first, onChoose, onChange) {
   /** @param {Preset} preset */
   function add(preset) {
     remove(preset.id);
+    // The same one may come from what is kept.
+    if (preset.id === chosen.id) chosen = preset;
     all = [...all, preset];
     const describedBy = `preset-${preset.id}`;
     const input = create('input', { type: 'radio', name: 'preset', value: preset.id, checked: preset === chosen });

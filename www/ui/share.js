@@ -1,7 +1,7 @@
 /** The buttons that copy a link or the answers. */
 
 import { texts } from '../texts.js';
-import { download, element } from './dom.js';
+import { copyText, download, element } from './dom.js';
 
 /** @param {{ link: () => string, text: () => string, json: () => string }} makes what is to be copied or saved */
 export function createShare({ link, text, json }) {
@@ -17,14 +17,9 @@ export function createShare({ link, text, json }) {
 
   /** @param {string} what @param {string} done */
   async function copy(what, done) {
-    try {
-      await navigator.clipboard.writeText(what);
-      status.textContent = done;
-    } catch {
-      // Some browsers allow it only by hand.
-      status.textContent = what;
-      getSelection()?.selectAllChildren(status);
-    }
+    // Should it have to be copied by hand.
+    status.textContent = what;
+    if (await copyText(what, status)) status.textContent = done;
   }
 
   return {

@@ -1,7 +1,7 @@
 /** A style of the visitor's own: a few examples in, a vector out. */
 
 import { texts } from '../texts.js';
-import { readExamples } from '../examples.js';
+import { FEWEST, readExamples } from '../examples.js';
 import { element, part } from './dom.js';
 
 /**
@@ -9,8 +9,6 @@ import { element, part } from './dom.js';
  * @import { Preset } from '../protocol.js'
  */
 
-/** Fewer would leave a prompt without an example. */
-const FEWEST = 3;
 /** More only take longer. */
 const MOST = 40;
 
@@ -192,6 +190,9 @@ export function createWorkshopForm(actions) {
   };
 }
 
+/** What may stand around a word: space, quotation marks, the signs of Markdown, and what ends a clause. */
+const AROUND = String.raw`\s"'“”„‘’«»()\[\]*_#>.,:;!?…–—\-`;
+
 /**
  * A pattern for how all of these begin: the words that they share, or else any of their first words.
  * @param {string[]} reasonings
@@ -205,6 +206,6 @@ function marker(reasonings) {
   }
   const beginnings = shared.length > 0 ? [shared.join(' ')] : [...new Set(words.map(([first]) => first))];
   const escaped = beginnings.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
-  // A word ends where it ends: "I" is not "It".
-  return `(?i)^\\W*(${escaped.join('|')})(\\W|$)`;
+  // A word ends where it ends: "I" is not "It". Letters of all scripts are none of what may stand around it.
+  return `(?i)^[${AROUND}]*(${escaped.join('|')})([${AROUND}]|$)`;
 }
