@@ -44,9 +44,19 @@ describe('an evaluation in the page', () => {
     await page.fill('#evaluation-form [name=count]', '4');
     await page.fill('#evaluation-form [name=tokens]', '16');
     await page.check('[name=condition][value="prompt+steered"]');
+    await page.evaluate(() => {
+      const line = /** @type {HTMLElement} */ (document.getElementById('evaluation-status'));
+      const state = /** @type {any} */ (window);
+      state.said = /** @type {string[]} */ ([]);
+      new MutationObserver(() => state.said.push(line.innerText)).observe(line, { childList: true });
+    });
     await measure();
-    await page.locator('#evaluation-status', { hasText: /^[3-9] of 12 answers/ }).waitFor();
+    await page.locator('#evaluation-status', { hasText: /^Done/ }).waitFor();
     await idle();
+    /** @type {string[]} */
+    const said = await page.evaluate(() => /** @type {any} */ (window).said);
+    const first = said.map((line) => /^(\d+) of 12 answers/.exec(line)?.[1]).find(Boolean);
+    assert.ok(Number(first) >= 3, said.join('\n'));
     assert.match(await status(), /^Done: 12 answers\./);
   });
 

@@ -142,6 +142,12 @@ test('a graphics device that is lost is said', async () => {
     await setLongestAnswer(page, 1000);
     await ask(page, 'Why do cats purr?');
     assert.match(await notice(page), /The graphics device is gone[^]*the driver was reset[^]*Load the model again/);
+    // The question is asked again once the model is back.
+    await setLongestAnswer(page, 2);
+    await page.click('#notice-button');
+    await page.waitForFunction(() => document.querySelector('#steered .stats')?.textContent?.includes('2 tokens'));
+    await settled(page);
+    assert.equal(await page.locator('#asked-question').innerText(), 'You asked: Why do cats purr?');
   });
 });
 

@@ -115,7 +115,25 @@ describe('the playground', () => {
     const computed = Number(/for (\d+) tokens/.exec(await figure(page, 'Prefill'))?.[1]);
     assert.ok(computed > 20 && computed < 100, `${computed} tokens`);
     await page.screenshot({ path: `${process.env.PAGE_SCREENSHOTS}/follow-up.png` });
-    await page.locator('#follow-up').uncheck();
+    // Each side has its own prompt by now; the steered one is read without the write, too.
+    await page.locator('#inside-button').click();
+    await page.locator('#inside-result:not([hidden])').waitFor();
+
+    // What failed is no part of the conversation.
+    await page.locator('#question').fill('7 '.repeat(2000));
+    await page.keyboard.press('Enter');
+    await page.locator('#notice-title', { hasText: 'too long' }).waitFor();
+    await settled(page);
+    await ask(page, 'And at night?');
+    await settled(page);
+    assert.ok(await page.locator('#notice').isHidden());
+    assert.deepEqual(await page.locator('#plain .turn-question').allInnerTexts(), [QUESTION, 'And at sunset?']);
+    // One that is edited stays in its place.
+    await page.locator('#asked-edit').click();
+    await ask(page, 'And on the moon?');
+    await settled(page);
+    assert.deepEqual(await page.locator('#plain .turn-question').allInnerTexts(), [QUESTION, 'And at sunset?']);
+    assert.match(await page.locator('#asked-question').innerText(), /^You went on: And on the moon\?$/);
     await ask(page, QUESTION);
     await settled(page);
     assert.equal(await page.locator('#plain .turns').innerText(), '');
@@ -174,12 +192,23 @@ describe('the playground', () => {
       await page.locator('#comparison').scrollIntoViewIfNeeded();
       await session.screenshot(`multiverse-${width}`);
     }
+    // Of a question whose plain answer was never in the pane.
+    await ask(page, 'How do birds fly?');
+    await settled(page);
+    answers.splice(0, 8, ...await lanes.locator('.answer').allInnerTexts());
     await lanes.nth(5).getByRole('button', { name: 'Use this: Strength 5' }).click();
     await settled(page);
     assert.equal(await page.locator('#strength').inputValue(), '5');
     assert.ok(await page.locator('#multiverse').isHidden());
     assert.equal((await shown(page, 'steered')).text, answers[5]);
     assert.equal((await shown(page, 'plain')).text, answers[0]);
+    // Two answers have all of the cache again: this is more than a lane of eight holds.
+    await ask(page, 'word '.repeat(700));
+    await settled(page);
+    assert.ok(Number(/^\d+/.exec(await figure(page, 'Prompt'))?.[0]) > 600);
+    assert.equal((await shown(page, 'plain')).tokens, 24);
+    await ask(page, QUESTION);
+    await settled(page);
   });
 
   test('all styles answer at once', async () => {
@@ -217,13 +246,28 @@ describe('the playground', () => {
     }
   });
 
-  test('a text that falls apart is told of, with what to do', async () => {
+  test('starting over ends what comes, and nothing of it is left', async () => {
     await page.locator('#views').getByLabel('Two').check();
     await settled(page);
+    await setLongestAnswer(page, 400);
+    await ask(page, QUESTION);
+    await streaming(page, 'steered');
+    await page.locator('#start-over').click();
+    await settled(page);
+    await page.locator('#asked').waitFor({ state: 'hidden' });
+    await page.waitForTimeout(300);
+    for (const side of /** @type {const} */ (['plain', 'steered'])) {
+      assert.deepEqual(await shown(page, side), { text: 'The answer will appear here.', stats: '', tokens: 0 });
+    }
+  });
+
+  test('a text that falls apart is told of, with what to do', async () => {
     await setLongestAnswer(page, 160);
-    await setStrength(page, 10);
     await ask(page, QUESTION);
     await settled(page);
+    assert.ok(await page.locator('#steered .advice').isHidden());
+    await setStrength(page, 8);
+    await page.locator('#steered .advice').waitFor();
     assert.match(await page.locator('#steered .advice').innerText(), /fell apart: that much is too strong/);
     await setStrength(page, 4);
     assert.ok(await page.locator('#steered .advice').isHidden());
@@ -248,6 +292,7 @@ test('choices are kept for the next visit, until one starts over', async () => {
     ];
     assert.deepEqual(await chosen(), ['analogy', '5.5', 'styles', '33']);
     await page.locator('#start-over').click();
+    await page.locator('#status', { hasText: 'settings are as at the beginning' }).waitFor({ state: 'attached' });
     assert.deepEqual(await chosen(), ['think-aloud', '4', 'two', '160']);
     await page.goto(url);
     await page.locator('.preset').first().waitFor();
@@ -269,14 +314,14 @@ test('Markdown is drawn as such, and nothing in it becomes a link, a picture or 
       const view = new MarkdownView(root);
       const text = [
         '# Steps', 'One **bold**, one *light*, `a < b` &amp; 3 < 4.', '2. two\n3. three', '- x\n  - y', '| a | b |\n|---|---|\n| 1 | 2 |',
-        '<img src=x onerror="document.title=1"> <b>raw</b>', '<script>document.title = 2</script>', '[click](javascript:alert(1)) ![pic](https://example.org/p.png)',
+        '<img src=x onerror="document.title=1"> <b>raw</b>', '<script>document.title = 2</script>', '[click](javascript:alert(1)) ![pic](https://example.org/p.png)', '[Note]: water',
       ].join('\n\n');
       // As it streams, one character after the other.
       for (let i = 1; i <= text.length; i += 1) view.show(text.slice(0, i));
       document.body.append(root);
       return root.innerHTML;
     });
-    for (const part of ['<p><strong>', '<strong>', '<em>', '<code>a &lt; b</code>', '<ol start="2"><li>', '<ul><li>', '<th>', '<td>']) assert.ok(html.includes(part), `${part} in ${html}`);
+    for (const part of ['<p><strong>', '<strong>', '<em>', '<code>a &lt; b</code>', '<ol start="2"><li>', '<ul><li>', '<th>', '<td>', '[Note]: water']) assert.ok(html.includes(part), `${part} in ${html}`);
     assert.doesNotMatch(html, /<(img|script|a|b)[ >]/);
     assert.ok(html.includes('&lt;img src=x') && html.includes('&amp;'), html);
     assert.deepEqual(asked, []);

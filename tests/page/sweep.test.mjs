@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { check } from './axe.mjs';
 import { checkPicture, exported, parseCsv } from './exports.mjs';
-import { modelReady, notice, open } from './steps.mjs';
+import { ask, modelReady, notice, open, setLongestAnswer, settled, shown } from './steps.mjs';
 
 /** @import { EvaluateResult } from '../../www/pkg/cache_steering.js' */
 
@@ -146,6 +146,25 @@ describe('a sweep in the page', () => {
       const expected = [marked.count / marked.of, ...marked.interval].map(height);
       [drawn.circles[i], ...drawn.bars[i]].forEach((found, part) => assert.ok(Math.abs(found - expected[part]) < 0.06, `${found} and ${expected}`));
     });
+  });
+
+  test('the look inside an answer of before brings it back first', async () => {
+    const { page } = session;
+    await setLongestAnswer(page, 8);
+    await ask(page, 'Why is the sky blue?');
+    await settled(page);
+    const { text } = await shown(page, 'steered');
+    // One more question: the engine computes.
+    await page.fill('#sweep-form [name=count]', '5');
+    await press();
+    await idle();
+    await page.fill('#sweep-form [name=count]', '4');
+    await press();
+    await idle();
+    await page.click('#inside-button');
+    await page.locator('#inside-result:not([hidden])').waitFor();
+    assert.ok(await page.locator('#notice').isHidden());
+    assert.equal((await shown(page, 'steered')).text, text);
   });
 
   test('a point shows its answer and sets the strength, with the mouse and with the keyboard', async () => {
