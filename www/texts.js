@@ -185,6 +185,7 @@ export const texts = {
   },
 
   recording: {
+    tag: 'Recording',
     /** @param {string} question @param {string} label @param {number} strength */
     caption: (question, label, strength) =>
       `“${question}” SmolLM2 135M, plain and with ${label} × ${format.strength(strength)}. Recorded, not computed here; ask something to see it live.`,

@@ -103,6 +103,7 @@ impl WebEngine {
         }
         Ok((conditions, markers))
     }
+
     /// Makes the activations that are asked for.
     async fn add_activations(
         &self,

@@ -11,14 +11,14 @@ import { createSweep } from './sweep.js';
 
 /**
  * What the Lab needs of the page.
- * @typedef {object} Bench
+ * @typedef {object} LabNeeds
  * @property {Session} session
  * @property {PresetChoice} presetChoice
  * @property {(error: unknown, again: () => void) => void} complain
  * @property {(tokensPerSecond: number) => void} onSpeed what one answer of the smallest model would run at
  */
 
-/** @param {Bench} bench */
+/** @param {LabNeeds} needs */
 export function createLab({ session, presetChoice, complain, onSpeed }) {
   createSweep(session, presetChoice, complain);
   createEvaluation(session, presetChoice, complain);

@@ -4,13 +4,13 @@ import { EngineError } from '../engine-client.js';
 import { texts } from '../texts.js';
 import { element } from './dom.js';
 
-/** @import { Bench } from '../lab/lab.js' */
+/** @import { LabNeeds } from '../lab/lab.js' */
 
 /** How near is near: what is fetched is small. */
 const NEAR = '200px';
 
-/** @param {Bench} bench */
-export function offerLab(bench) {
+/** @param {LabNeeds} needs */
+export function offerLab(needs) {
   const root = element('lab', HTMLElement);
   /** @type {Promise<void> | undefined} */
   let opening;
@@ -21,7 +21,7 @@ export function offerLab(bench) {
     opening ??= import('../lab/lab.js').then(({ createLab }) => {
       watch.disconnect();
       root.removeEventListener('click', hold, true);
-      createLab(bench);
+      createLab(needs);
     });
     opening.catch(() => (opening = undefined));
     return opening;
@@ -41,7 +41,7 @@ export function offerLab(bench) {
       pressed.click();
     } catch (error) {
       console.warn(error);
-      bench.complain(new EngineError({ name: 'PageFile', message: texts.lab.missing }), () => location.reload());
+      needs.complain(new EngineError({ name: 'PageFile', message: texts.lab.missing }), () => location.reload());
     }
     pressed = undefined;
   }

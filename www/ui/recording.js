@@ -1,5 +1,6 @@
 /** The line above the answers that says that they are recordings, with a choice of others. */
 
+import { texts } from '../texts.js';
 import { create, element } from './dom.js';
 
 /**
@@ -22,7 +23,7 @@ export function createPlayer(questions, onPlay) {
   return {
     /** @param {number} index @param {string} text @param {string[]} made the commands */
     show(index, text, made) {
-      caption.textContent = text;
+      caption.replaceChildren(create('b', { textContent: texts.recording.tag }), ` ${text}`);
       commands.textContent = made.join('\n');
       buttons.forEach((button, i) => button.setAttribute('aria-pressed', String(i === index)));
     },
