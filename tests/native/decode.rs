@@ -1,60 +1,29 @@
 //! Decoding: tokens that the device samples by itself, several steps ahead of who reads them.
 
+use crate::tiny_engine::{BACKENDS, prompt, steering, tiny, warm};
 use cache_steering::backend::choose::BackendChoice;
-use cache_steering::backend::cpu::{CpuPrecision, Sampler};
-use cache_steering::engine::{DecodeRequest, EngineOptions};
+use cache_steering::backend::cpu::Sampler;
+use cache_steering::engine::DecodeRequest;
 use cache_steering::generate::{
     Event, LaneRequest, Outcome, Request, Sampling, StopReason, generate,
 };
-use cache_steering::model::weights::WeightFormat;
-use cache_steering::model::{ModelConfig, load, synthetic};
-use cache_steering::steering::{Activation, Steering, SteeringVector, Strength, VectorMetadata};
+use cache_steering::model::synthetic;
+use cache_steering::steering::Activation;
 use cache_steering::{Engine, Error};
 use pollster::block_on;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 const LANES: usize = 5;
-const BACKENDS: [BackendChoice; 2] = [BackendChoice::Gpu, BackendChoice::Cpu];
-
-fn config() -> ModelConfig {
-    synthetic::tiny()
-}
 
 fn engine(backend: BackendChoice) -> Engine {
-    let gguf = synthetic::gguf(&config(), WeightFormat::Q8_0, 3).expect("a synthetic model");
-    let options = EngineOptions {
-        backend,
-        cpu_precision: CpuPrecision::F32,
-        lanes: LANES,
-        capacity: Some(150),
-        kernels: None,
-    };
-    let mut source = load::MemorySource::new(gguf);
-    let observer = &mut |_| ControlFlow::Continue(());
-    block_on(Engine::load(&mut source, &options, observer)).expect("an engine")
-}
-
-fn prompt(count: u32) -> Vec<u32> {
-    (0..count).map(|i| (i * 7919 + 13) % 320).collect()
+    tiny(backend, LANES, 150)
 }
 
 fn prefill(engine: &mut Engine, lane: usize, tokens: &[u32]) {
     engine.truncate(lane, 0).expect("a lane");
     let observer = &mut |_| ControlFlow::Continue(());
     block_on(engine.prefill(&[(lane, tokens)], observer)).expect("a prefill");
-}
-
-fn warm(seed: u32) -> Sampling {
-    Sampling {
-        temperature: 0.9,
-        top_k: 60,
-        top_p: 0.95,
-        repetition_penalty: 1.2,
-        seed,
-        ..Sampling::default()
-    }
 }
 
 /// Every lane's tokens of one decoding.
@@ -75,7 +44,8 @@ fn decode(engine: &mut Engine, requests: &[DecodeRequest]) -> BTreeMap<usize, Ve
 /// The same with logits that are read back at each step, sampled by the CPU.
 fn decode_by_hand(engine: &mut Engine, request: &DecodeRequest) -> Vec<u32> {
     let seen = [engine.tokens(request.lane), &[request.input]].concat();
-    let mut sampler = Sampler::new(request.sampling, &seen, config().vocab_size).expect("sense");
+    let mut sampler =
+        Sampler::new(request.sampling, &seen, synthetic::tiny().vocab_size).expect("sense");
     let mut tokens = vec![request.input];
     let end = engine.model().tokenizer.end_tokens().to_vec();
     while tokens.len() <= request.limit {
@@ -95,7 +65,11 @@ fn decode_by_hand(engine: &mut Engine, request: &DecodeRequest) -> Vec<u32> {
 fn the_device_samples_what_the_cpu_would_from_its_logits() {
     for backend in BACKENDS {
         let mut engine = engine(backend);
-        for sampling in [Sampling::default(), warm(1), warm(2)] {
+        let narrow = Sampling {
+            top_p: 0.95,
+            ..warm(2)
+        };
+        for sampling in [Sampling::default(), warm(1), narrow] {
             let request = DecodeRequest {
                 lane: 1,
                 input: 17,
@@ -196,7 +170,7 @@ fn other_work_ends_a_decoding() {
 /// what the CPU does.
 #[test]
 fn activations_steer_their_own_lanes_on_every_backend() {
-    let config = config();
+    let config = synthetic::tiny();
     let at = |layer: usize, strength: f32| {
         let direction: Vec<f32> = (0..config.width).map(|i| (i as f32).sin()).collect();
         Some(Activation::new(layer, &direction, strength))
@@ -256,26 +230,6 @@ fn activations_steer_their_own_lanes_on_every_backend() {
     for (a, b) in residual.iter().zip(other_residual) {
         assert!((a - b).abs() < 1e-3 * largest, "{a} {b}");
     }
-}
-
-fn steering(strength: f32) -> Vec<Steering> {
-    let config = config();
-    let wave = |scale: f32| (0..config.slot_len()).map(move |i| scale * (i as f32).sin());
-    let vector = SteeringVector {
-        keys: wave(0.5).collect(),
-        values: wave(1.0).collect(),
-        dims: [config.n_layers, config.n_kv_heads, config.head_dim],
-        metadata: VectorMetadata::default(),
-    };
-    let strength = Strength {
-        values: strength,
-        keys: strength / 4.0,
-        ..Strength::default()
-    };
-    vec![Steering {
-        vector: Arc::new(vector),
-        strength,
-    }]
 }
 
 fn answer(engine: &mut Engine, strengths: &[f32]) -> Outcome {

@@ -19,6 +19,7 @@ mod recut;
 mod small_tokenizers;
 mod split;
 mod steering;
+mod tiny_engine;
 mod tiny_models;
 mod turns;
 mod vectors;

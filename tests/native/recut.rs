@@ -1,6 +1,6 @@
 //! A KV cache that is cut into other lanes than it was made with, in the same memory.
 
-use crate::turns::{BACKENDS, prompt, steering, tiny, warm};
+use crate::tiny_engine::{BACKENDS, prompt, steering, tiny, warm};
 use cache_steering::backend::BackendKind;
 use cache_steering::backend::choose::BackendChoice;
 use cache_steering::engine::DecodeRequest;
