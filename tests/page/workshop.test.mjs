@@ -108,6 +108,7 @@ describe('a style of the visitor’s own', () => {
   test('so can that of a style of the site: an answer makes room, and who asks meanwhile is told so', async () => {
     const { page } = session;
     await page.locator('.preset', { hasText: 'Numbered steps' }).click();
+    await settled(page);
     await setLongestAnswer(page, 400);
     await ask(page, QUESTION);
     await streaming(page, 'steered');
@@ -115,8 +116,10 @@ describe('a style of the visitor’s own', () => {
     await page.locator('#workshop[data-state="busy"]').waitFor();
     await settled(page);
     assert.match((await shown(page, 'plain')).stats, /stopped/);
-    await ask(page, QUESTION);
+    const answered = await shown(page, 'steered');
+    await page.locator('#question').press('Enter');
     await page.locator('#notice-title', { hasText: 'The model is at work' }).waitFor();
+    assert.deepEqual(await shown(page, 'steered'), answered);
     await idle(page);
     const found = /^The lowest strength that shows the style is ([\d.]+)\.$/.exec(await page.locator('#workshop-status').innerText());
     assert.equal(await page.locator('#strength').inputValue(), found?.[1]);
