@@ -115,15 +115,17 @@ async function start(list, presetsOf, recorded) {
     if (run?.latest && session.info) how.show(session.info, run);
   }
 
+  /** To what is shown, with the settings that it came of. */
   function link() {
-    const { chosen: { id, own }, strength } = presetChoice;
-    return linkTo({ question: shown?.question ?? '', ...(own ? {} : { preset: id, strength }), view: composer.view, settings: advanced.settings });
+    if (!shown) return '';
+    const { question, preset: { id, own }, strength, view, settings } = shown;
+    return linkTo({ question, ...(own ? {} : { preset: id, strength }), view, settings });
   }
 
   /** @param {(transcript: Transcript) => string} write */
   function written(write) {
     if (!shown) return '';
-    return write({ run: shown, model: session.model, info: session.info, settings: advanced.settings, link: link() });
+    return write({ run: shown, model: session.model, info: session.info, link: link() });
   }
 
   /** Takes choices over, as far as they make sense here. @param {Settings} settings */

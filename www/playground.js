@@ -12,6 +12,7 @@ import { SIDES } from './ui/stage.js';
  * @import { GenerateRequest, GenerateResult, LaneResult, VectorInfo } from './pkg/cache_steering.js'
  * @import { Turn } from './conversation.js'
  * @import { Lane, View } from './lanes.js'
+ * @import { Preset } from './protocol.js'
  * @import { Session } from './session.js'
  * @import { createAdvanced } from './ui/advanced.js'
  * @import { createComposer } from './ui/composer.js'
@@ -26,6 +27,9 @@ import { SIDES } from './ui/stage.js';
  * Answers that came.
  * @typedef {object} Answered
  * @property {View} view
+ * @property {Preset} preset that was chosen
+ * @property {number} strength of the slider
+ * @property {Record<string, string>} settings that were not as usual, by the ids of their fields
  * @property {Lane[]} lanes
  * @property {(LaneResult | undefined)[]} results in the order of the lanes
  * @property {string} [plainKey] what the plain answer follows from, where it is complete
@@ -150,6 +154,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     const { client, info } = session;
     if (!client || !info) return undefined;
     const { view } = composer;
+    const choices = { view, preset: presetChoice.chosen, strength: presetChoice.strength, settings: advanced.settings };
     const lanes = lanesOf(view, presetChoice);
     doing = 'preparing';
     const { vector, offset } = await prepare(lanes, (words) => stage.hold(view, lanes, words));
@@ -173,7 +178,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     const first = plain ? 1 : 0;
     const results = lanes.map((_, i) => (i < first ? plain : undefined));
     /** @type {Run} */
-    const fresh = { question, turns, view, lanes, results, vector, cacheUse };
+    const fresh = { question, turns, ...choices, lanes, results, vector, cacheUse };
     stage.open(fresh);
     doing = 'generating';
     const result = await client.generate(

@@ -46,7 +46,6 @@ export function sharedByAddress() {
  * @property {Run} run
  * @property {ModelEntry} model
  * @property {EngineInfo} [info]
- * @property {Record<string, string>} settings that are not as usual
  * @property {string} link
  */
 
@@ -63,11 +62,11 @@ export const asMarkdown = ({ run, model, link }) => [
 ].join('\n\n');
 
 /** The same with all figures, for programs. @param {Transcript} transcript */
-export const asJson = ({ run, info, settings, link }) => JSON.stringify({
+export const asJson = ({ run, info, link }) => JSON.stringify({
   model: info?.model,
   backend: info?.backend,
   device: info?.device,
-  settings,
+  settings: run.settings,
   earlier: run.turns,
   question: run.question,
   answers: run.lanes.map(({ preset, strength }, i) => ({ style: strength === 0 ? null : preset.id, strength, ...run.results[i] })),

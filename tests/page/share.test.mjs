@@ -17,6 +17,8 @@ test('a link brings the question and the settings, and loads nothing by itself',
     await modelReady(page);
     await settled(page);
     const answers = [await shown(page, 'plain'), await shown(page, 'steered')];
+    // For the next question, and not part of what is shown.
+    await setLongestAnswer(page, 99);
 
     await page.getByRole('button', { name: 'Copy as Markdown' }).click();
     await page.locator('#share-status', { hasText: 'as Markdown' }).waitFor();
