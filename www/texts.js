@@ -4,7 +4,7 @@
  *
  * @import { EngineInfo, GenerateResult, StopReason } from './pkg/cache_steering.js'
  * @import { Run } from './playground.js'
- * @import { ModelEntry, Preset, SourceEvent } from './protocol.js'
+ * @import { ModelEntry, SourceEvent } from './protocol.js'
  */
 
 import * as format from './format.js';
