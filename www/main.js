@@ -8,7 +8,7 @@ import { readList } from './models.js';
 import { createPlayground } from './playground.js';
 import { createRecordings } from './recordings.js';
 import { Session } from './session.js';
-import { forgetSettings, keepSettings, keptSettings } from './settings.js';
+import { forgetSettings, keepQuestion, keepSettings, keptQuestion, keptSettings } from './settings.js';
 import { asJson, asMarkdown, linkTo, sharedByAddress } from './share.js';
 import { missing } from './support.js';
 import { asSentence, texts } from './texts.js';
@@ -67,6 +67,8 @@ async function start(list, presetsOf, recorded) {
   let waiting;
   /** What is shown is wanted otherwise; nothing is at first. */
   let restart = () => {};
+  /** Whether choices are the visitor's, to be kept; not while those of before are still being taken over. */
+  let isKeeping = false;
   /** Whether the panes show something that says itself what it is. */
   let isShowing = () => false;
   /** A look inside that is on its way. @type {Promise<void> | undefined} */
@@ -87,7 +89,7 @@ async function start(list, presetsOf, recorded) {
     if (looking) session.client?.stop();
     await Promise.all([looking, playground.end()]);
   };
-  const share = createShare({ link, text: () => written(asMarkdown), json: () => written(asJson) });
+  const share = createShare({ link, isOwn: () => shown?.preset.own ?? false, text: () => written(asMarkdown), json: () => written(asJson) });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
   offerLab({
     session,
@@ -101,7 +103,13 @@ async function start(list, presetsOf, recorded) {
   showIdle();
   composer.state = 'asking';
   const isShared = openShared();
-  if (!isShared) takeOver(keptSettings());
+  if (!isShared) {
+    takeOver(keptSettings());
+    composer.question = keptQuestion();
+  }
+  isKeeping = true;
+  addEventListener('hashchange', openShared);
+  addEventListener('pagehide', () => keepQuestion(composer.question));
   element('composer', HTMLFormElement).addEventListener('change', keepChoices);
   void models.refresh();
   for (const event of ['online', 'offline']) addEventListener(event, showIdle);
@@ -147,7 +155,8 @@ async function start(list, presetsOf, recorded) {
     if (!shared) return false;
     takeOver({ ...shared, fields: shared.settings });
     composer.question = shared.question;
-    notice.show(texts.share.openedTitle, texts.share.opened(presetChoice.chosen.label, presetChoice.strength, models.chosen.label));
+    notice.show(texts.share.openedTitle, texts.share.opened(presetChoice.chosen.label, presetChoice.strength, models.chosen.label, session.info !== undefined));
+    reveal('notice', 'start');
     return true;
   }
 
@@ -186,6 +195,7 @@ async function start(list, presetsOf, recorded) {
   /** @param {Preset} preset @param {number} strength */
   function showChoice(preset, strength) {
     if (!isShowing()) steered.note = texts.pane.steeredNote(preset.label, strength);
+    if (isKeeping) keepChoices();
     restart();
   }
 

@@ -23,9 +23,27 @@ export function keptSettings() {
   }
 }
 
+/** Keeps what is written while the tab is open, should it be loaded again. @param {string} question */
+export function keepQuestion(question) {
+  try {
+    sessionStorage.setItem(KEY, question);
+  } catch {
+    // As above.
+  }
+}
+
+export function keptQuestion() {
+  try {
+    return sessionStorage.getItem(KEY) ?? '';
+  } catch {
+    return '';
+  }
+}
+
 export function forgetSettings() {
   try {
     localStorage.removeItem(KEY);
+    sessionStorage.removeItem(KEY);
   } catch {
     // As above.
   }

@@ -212,12 +212,13 @@ export const texts = {
 
   share: {
     linkCopied: 'The link is on the clipboard. It brings the question and the settings, not the answers.',
+    ownLinkCopied: 'The link is on the clipboard. It brings the question and the settings; a style of your own stays here: export its vector to share it.',
     textCopied: 'The conversation is on the clipboard, as Markdown.',
     saved: 'The conversation is saved, with its settings and figures.',
     openedTitle: 'A question was shared with you',
-    /** @param {string} label @param {number} strength @param {string} model */
-    opened: (label, strength, model) =>
-      `It stands below, with the settings that it was asked with: ${label} × ${format.strength(strength)}. Nothing has been loaded yet: press Ask, and ${model} answers it on your device, plain and steered.`,
+    /** @param {string} label @param {number} strength @param {string} model @param {boolean} isLoaded */
+    opened: (label, strength, model, isLoaded) =>
+      `It stands below, with the settings that it was asked with: ${label} × ${format.strength(strength)}. ${isLoaded ? 'Press' : 'Nothing has been loaded yet: press'} Ask, and ${model} answers it on your device, plain and steered.`,
   },
 
   asked: {
@@ -446,6 +447,6 @@ export const texts = {
 
 /** An error's message as a sentence of its own. @param {string} message */
 export function asSentence(message) {
-  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  const text = /^https?:/.test(message) ? message : message.charAt(0).toUpperCase() + message.slice(1);
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -39,6 +39,7 @@ test('a link brings the question and the settings, and loads nothing by itself',
     await other.goto(link);
     await other.locator('#notice', { hasText: 'A question was shared with you' }).waitFor();
     assert.match(await other.locator('#notice').innerText(), /Numbered steps × 5\.5/);
+    await other.waitForFunction(() => Number(document.getElementById('notice')?.getBoundingClientRect().bottom) < innerHeight);
     assert.equal(await other.locator('#question').inputValue(), 'Why & how: #1, 100 %?');
     assert.equal(await other.locator('#strength').inputValue(), '5.5');
     assert.equal(await other.locator('#max-tokens').inputValue(), '7');
@@ -47,6 +48,14 @@ test('a link brings the question and the settings, and loads nothing by itself',
     await other.locator('#ask').click();
     await other.locator('#steered .stats', { hasText: '7 tokens' }).waitFor();
     assert.equal((await shown(other, 'steered')).text, answers[1].text);
+    // Another link in the same tab, and what is written when the tab is loaded again.
+    await other.evaluate(() => { location.hash = 'q=Why%20do%20cats%20purr%3F&style=analogy&strength=3'; });
+    await other.locator('#notice', { hasText: 'Analogy × 3' }).waitFor();
+    assert.equal(await other.locator('#question').inputValue(), 'Why do cats purr?');
+    await page.locator('#question').fill('Not asked yet');
+    await page.reload();
+    await page.locator('.preset').first().waitFor();
+    assert.equal(await page.locator('#question').inputValue(), 'Not asked yet');
   } finally {
     await close();
   }

@@ -144,9 +144,11 @@ describe('a style of the visitor’s own', () => {
 
   test('it is there at the next visit, can be exported, deleted and imported', async () => {
     const { page } = session;
+    await page.locator('.preset', { hasText: 'Sailor' }).click();
     await page.reload();
     await page.click('#model-button');
     await modelReady(page);
+    assert.equal(await page.locator('.preset input:checked').inputValue(), 'own-sailor');
     assert.equal(await page.locator('#workshop-own li').count(), 1);
     const [download] = await Promise.all([
       page.waitForEvent('download'),

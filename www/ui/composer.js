@@ -80,6 +80,10 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
   const inputOf = (view) => /** @type {HTMLInputElement | null} */ (views.querySelector(`input[value="${CSS.escape(view)}"]`));
 
   return {
+    get question() {
+      return question.value;
+    },
+
     /** @param {string} text */
     set question(text) {
       question.value = text;

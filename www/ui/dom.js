@@ -66,7 +66,11 @@ export function announce(text) {
   element('status', HTMLParagraphElement).textContent = text;
 }
 
-/** Brings an element on the screen, as far as it is not there already. @param {string} id */
-export function reveal(id) {
-  element(id, HTMLElement).scrollIntoView({ block: 'nearest' });
+/**
+ * Brings an element on the screen, as far as it is not there already, or to its top.
+ * @param {string} id
+ * @param {'nearest' | 'start'} [block]
+ */
+export function reveal(id, block = 'nearest') {
+  element(id, HTMLElement).scrollIntoView({ block });
 }

@@ -3,12 +3,18 @@
 import { texts } from '../texts.js';
 import { copyText, download, element } from './dom.js';
 
-/** @param {{ link: () => string, text: () => string, json: () => string }} makes what is to be copied or saved */
-export function createShare({ link, text, json }) {
+/**
+ * @param {object} shared
+ * @param {() => string} shared.link
+ * @param {() => boolean} shared.isOwn whether the style is the visitor's own, which a link does not bring
+ * @param {() => string} shared.text as Markdown
+ * @param {() => string} shared.json
+ */
+export function createShare({ link, isOwn, text, json }) {
   const root = element('share', HTMLDivElement);
   const status = element('share-status', HTMLParagraphElement);
   const buttons = root.querySelectorAll('button');
-  element('share-link', HTMLButtonElement).addEventListener('click', () => void copy(link(), texts.share.linkCopied));
+  element('share-link', HTMLButtonElement).addEventListener('click', () => void copy(link(), isOwn() ? texts.share.ownLinkCopied : texts.share.linkCopied));
   element('share-text', HTMLButtonElement).addEventListener('click', () => void copy(text(), texts.share.textCopied));
   element('share-json', HTMLButtonElement).addEventListener('click', () => {
     download(new Blob([json()], { type: 'application/json' }), 'cache-steering.json');
