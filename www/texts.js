@@ -259,14 +259,14 @@ export const texts = {
       const { prefillMs, prefillTokens, steeringMs, decodeMs, decodeSteps, firstTokenMs } = timings;
       const perToken = decodeSteps > 0 ? decodeMs / decodeSteps : 0;
       const away = wasHidden ? ', tab in the background' : '';
-      const written = steeringMs > 0;
+      const written = lanes.some(({ write }) => write);
       const decoded = perToken > 0;
       const atOnce = lanes.length === 1 ? 'one token' : `${lanes.length} tokens at once`;
       return /** @type {[string, string][]} */ ([
         [format.count(lanes[0].promptTokens), 'tokens'],
         prefillTokens === 0 ? ['none', 'the prompt was in memory already'] : [format.milliseconds(prefillMs), `for ${format.count(prefillTokens)} tokens${away}`],
         [format.milliseconds(firstTokenMs), `after the question${away}`],
-        written ? [format.microseconds(1000 * steeringMs), decoded ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once'] : ['none', 'the strength is off'],
+        written ? [steeringMs > 0 ? format.microseconds(1000 * steeringMs) : 'under 1 ms', decoded ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once'] : ['none', 'the strength is off'],
         decoded ? [format.rate(1000 / perToken), `steps/s, ${atOnce} a step${away}`] : ['none', ''],
         [format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of the processor'],
         backend === 'gpu' ? ['GPU', device + (software ? ', computes in software' : '')] : ['CPU', device.replace('CPU, ', '')],
@@ -276,10 +276,10 @@ export const texts = {
 
   inside: {
     look: 'Look inside',
-    hint: 'Ask something first, with the strength above off.',
+    hint: 'Ask something with steering on: at a strength other than 0.',
     /** @param {number} position @param {number} layers @param {number} heads @param {number} largest */
     write: (position, layers, heads, largest) =>
-      `Slot ${format.count(position + 1)} of the memory, ${layers} layers by ${heads} heads. The darker, the longer what was added is beside what was there; the darkest is ${format.strength(largest)} times as long.`,
+      `Slot ${format.count(position + 1)} of the memory, ${layers} layers by ${heads} heads. The stronger the colour, the longer what was added is beside what was there; the strongest is ${format.strength(largest)} times as long.`,
     /** @param {string} what @param {number} largest */
     map: (what, largest) => `Heat map of the change of the ${what}, by layer and head; at the most ${format.strength(largest)} times the length of what was there.`,
     /** @param {number} layer @param {number} head @param {number} change */
