@@ -26,6 +26,11 @@ export const CRASH = 'Crash';
 
 /** The engine has other work. */
 export const BUSY = 'Busy';
+export const busy = () => new EngineError({ name: BUSY, message: '' });
+
+/** There is no engine yet. */
+export const NO_MODEL = 'NoModel';
+export const noModel = () => new EngineError({ name: NO_MODEL, message: '' });
 
 /** The worker or its WebAssembly could not be fetched or started. */
 export const SETUP = 'Setup';

@@ -1,9 +1,9 @@
 /** From an error's kind to what the page says of it and offers as the next step. */
 
-import { BUSY, CRASH, SETUP } from './engine-client.js';
+import { BUSY, CRASH, NO_MODEL, SETUP } from './engine-client.js';
 import { asSentence, texts } from './texts.js';
 
-/** @typedef {'retry' | 'loadAgain' | 'onCpu' | 'reload' | 'otherModel'} NextStep */
+/** @typedef {'retry' | 'load' | 'loadAgain' | 'onCpu' | 'reload' | 'otherModel'} NextStep */
 /** @typedef {{ title: string, sentence: string, next?: NextStep }} Explanation */
 
 const { notice } = texts;
@@ -29,6 +29,7 @@ const kinds = {
   ContextFull: { title: notice.tooLong },
   InvalidRequest: { title: notice.request },
   BadArgument: { title: notice.request },
+  [NO_MODEL]: { title: notice.noModelTitle, sentence: notice.noModel, next: 'load' },
   [BUSY]: { title: notice.busyTitle, sentence: notice.busy, next: 'retry' },
   Questions: { title: notice.questions },
   Pairs: { title: notice.examples },

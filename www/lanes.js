@@ -43,9 +43,19 @@ export function lanesOf(view, { chosen, strength, all, range: { least, most, ste
  * @param {ReturnType<typeof createAdvanced>} advanced
  * @returns {StrengthValues}
  */
-function strengthOf({ preset, strength }, { keyShare, firstLayer, lastLayer }) {
+function strengthOf({ preset, strength }, advanced) {
+  const { keyShare, firstLayer, lastLayer } = advanced.of(preset);
   return { ...preset.recommended, values: strength, keys: strength * keyShare, firstLayer, lastLayer };
 }
+
+/**
+ * What keeps a steered answer from going round in circles would keep a plain one from its usual words: unless
+ * the visitor wants the same for both, that one has none.
+ * @param {Lane} lane
+ * @param {ReturnType<typeof createAdvanced>} advanced
+ */
+export const penaltyOf = ({ preset, strength }, advanced) =>
+  (strength === 0 && !advanced.penaltyForAll ? 1 : advanced.of(preset).repetitionPenalty);
 
 /**
  * @param {Lane} lane
@@ -55,7 +65,6 @@ function strengthOf({ preset, strength }, { keyShare, firstLayer, lastLayer }) {
  */
 export const laneOptions = (lane, offset, advanced) => ({
   offset,
-  // What keeps a steered answer from going round in circles would keep a plain one from its usual words.
-  repetitionPenalty: lane.strength === 0 ? 1 : advanced.repetitionPenalty,
+  repetitionPenalty: penaltyOf(lane, advanced),
   steering: lane.strength === 0 ? [] : [{ vector: lane.preset.id, strength: strengthOf(lane, advanced) }],
 });

@@ -1,8 +1,10 @@
 /** The page: what happens when, from the first click to the last token. */
 
 import { rememberSpeed } from './device.js';
+import { BUSY } from './engine-client.js';
 import { explain, isFatal } from './errors.js';
 import { fetchJson } from './files.js';
+import { lanesOf } from './lanes.js';
 import { createModelChoice } from './model-choice.js';
 import { readList } from './models.js';
 import { createPlayground } from './playground.js';
@@ -34,6 +36,7 @@ import { createWorkshop } from './workshop.js';
  * @import { ModelEntry, ModelList, Preset, Recording } from './protocol.js'
  * @import { Settings } from './settings.js'
  * @import { Transcript } from './share.js'
+ * @import { After } from './ui/composer.js'
  */
 
 /** `?backend=cpu`, `?backend=gpu` and `?model=ID` decide for people who test. */
@@ -70,13 +73,12 @@ async function start(list, presetsOf, recorded) {
   /** Whether choices are the visitor's, to be kept; not while those of before are still being taken over. */
   let isKeeping = false;
   /** Whether the panes show something that says itself what it is. */
-  let isShowing = () => false;
+  let isShowing = () => true;
   /** A look inside that is on its way. @type {Promise<void> | undefined} */
   let looking;
   /** What is shown, once it is complete. @type {Run | undefined} */
   let shown;
 
-  plain.note = texts.pane.plainNote;
   const presetChoice = createPresets(presetsOf(models.chosen), advanced.usePreset, showChoice);
   const recordings = createRecordings(recorded, presetChoice.all, { plain, steered, memory });
   const stage = createStage({ two, memory, advanced, onUse: useLane });
@@ -85,6 +87,11 @@ async function start(list, presetsOf, recorded) {
   });
   restart = playground.restart;
   isShowing = () => !recordings.isOver || playground.hasQuestion;
+  showChoice();
+  session.onWorkDone = () => {
+    notice.hide(BUSY);
+    playground.catchUp();
+  };
   session.endAnswers = async () => {
     if (looking) session.client?.stop();
     await Promise.all([looking, playground.end()]);
@@ -171,7 +178,7 @@ async function start(list, presetsOf, recorded) {
     share.hide();
     advanced.settings = {};
     composer.view = 'two';
-    composer.edit('');
+    composer.edit('', false);
     presetChoice.choose(presetChoice.all[0]);
     announce(texts.status.startedOver);
   }
@@ -192,9 +199,8 @@ async function start(list, presetsOf, recorded) {
     reveal('model');
   }
 
-  /** @param {Preset} preset @param {number} strength */
-  function showChoice(preset, strength) {
-    if (!isShowing()) steered.note = texts.pane.steeredNote(preset.label, strength);
+  function showChoice() {
+    if (!isShowing()) stage.set('two', lanesOf('two', presetChoice));
     if (isKeeping) keepChoices();
     restart();
   }
@@ -207,12 +213,15 @@ async function start(list, presetsOf, recorded) {
     restart();
   }
 
-  /** @param {string} question @param {boolean} isFollowUp */
-  function ask(question, isFollowUp) {
+  /** @param {string} question @param {After} after */
+  function ask(question, after) {
     notice.hide();
     recordings.end();
-    if (!session.info && !playground.hasQuestion) for (const pane of two) pane.hold(texts.pane.waitsForModel);
-    void whenReady(() => playground.ask(question, isFollowUp));
+    if (!session.info && !playground.hasQuestion) {
+      showChoice();
+      for (const pane of two) pane.hold(texts.pane.waitsForModel);
+    }
+    void whenReady(() => playground.ask(question, after));
   }
 
   /** Does what needs the model, after loading it where there is none. @param {() => Promise<void>} act */
@@ -272,6 +281,7 @@ async function start(list, presetsOf, recorded) {
     }
     const act = waiting;
     waiting = undefined;
+    if (act) composer.state = 'asking';
     await act?.();
   }
 
@@ -291,7 +301,10 @@ async function start(list, presetsOf, recorded) {
   }
 
   function look() {
-    looking = lookInside().finally(() => (looking = undefined));
+    looking = lookInside().finally(() => {
+      looking = undefined;
+      playground.catchUp();
+    });
   }
 
   async function lookInside() {
@@ -311,7 +324,7 @@ async function start(list, presetsOf, recorded) {
 
   /** Of work that needs a model, which may be lost. @param {unknown} error @param {() => void} again */
   function complainOfWork(error, again) {
-    complain(error, () => (session.info ? again() : void load()));
+    complain(error, () => void whenReady(async () => again()));
   }
 
   /**
@@ -326,6 +339,7 @@ async function start(list, presetsOf, recorded) {
     const { title, sentence, next } = explanation;
     const steps = {
       retry: { label: texts.notice.tryAgain, act: again },
+      load: { label: texts.notice.load, act: again },
       loadAgain: { label: texts.notice.loadAgain, act: again },
       reload: { label: texts.notice.reload, act: () => location.reload() },
       otherModel: { label: texts.notice.otherModel, act: () => models.open() },
@@ -339,7 +353,7 @@ async function start(list, presetsOf, recorded) {
         },
       },
     };
-    notice.show(title, sentence, next && steps[next]);
+    notice.show(title, sentence, next && steps[next], error instanceof Error ? error.name : undefined);
     reveal('notice');
   }
 }

@@ -1,7 +1,7 @@
 /** Questions and their answers: asked, followed up, steered anew, in two panes or in eight. */
 
 import { messagesOf } from './conversation.js';
-import { BUSY, EngineError } from './engine-client.js';
+import { busy } from './engine-client.js';
 import { laneOptions, lanesOf } from './lanes.js';
 import { texts } from './texts.js';
 import { announce, reveal } from './ui/dom.js';
@@ -15,7 +15,7 @@ import { SIDES } from './ui/stage.js';
  * @import { Preset } from './protocol.js'
  * @import { Session } from './session.js'
  * @import { createAdvanced } from './ui/advanced.js'
- * @import { createComposer } from './ui/composer.js'
+ * @import { After, createComposer } from './ui/composer.js'
  * @import { createInside } from './ui/inside.js'
  * @import { PresetChoice } from './ui/presets.js'
  * @import { createStage } from './ui/stage.js'
@@ -58,15 +58,15 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   let asked;
   /** The last answers that came. @type {Run | undefined} */
   let run;
-  /** What came before a question that is edited. @type {Turn[] | undefined} */
-  let edited;
   /** @type {'idle' | 'preparing' | 'generating'} */
   let doing = 'idle';
   /** The visitor wants the answers that come to end. */
   let stopping = false;
   /** The visitor wants the same question answered otherwise. */
   let anew = false;
-  /** Wanted instead of the question that is being answered. @type {{ question: string, isFollowUp: boolean } | undefined} */
+  /** The same, but other work has to be done first. */
+  let isOutdated = false;
+  /** Wanted instead of the question that is being answered. @type {{ question: string, after: After } | undefined} */
   let next;
   /** Settles when nothing is being answered any more. @type {Promise<void>} */
   let idle = Promise.resolve();
@@ -77,8 +77,8 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   /** @param {Asked} what */
   function answer(what) {
     if (doing !== 'idle') return idle;
-    if (session.client?.isBusy) {
-      complain(new EngineError({ name: BUSY, message: '' }), () => whenReady(retry(what)));
+    if (!session.isFree) {
+      complain(busy(), () => whenReady(retry(what)));
       return idle;
     }
     return (idle = untilWanted(what));
@@ -88,7 +88,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   async function untilWanted(what) {
     const before = run;
     doing = 'preparing';
-    stopping = false;
+    stopping = isOutdated = false;
     asked = what;
     composer.state = 'busy';
     inside.offer(false);
@@ -104,31 +104,40 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
         answered = await once(what);
       } while (anew && !stopping);
       if (answered) finish(answered);
-      else stage.giveUp();
+      else giveUp(before, texts.pane.stoppedEarly);
     } catch (error) {
-      // A follow-up that failed is no part of the conversation.
-      run = before;
-      stage.giveUp();
+      giveUp(before, texts.pane.failed);
       complain(error, () => whenReady(retry(what)));
     }
     doing = 'idle';
     composer.state = 'asking';
     if (!next) return;
-    const { question, isFollowUp } = next;
+    const { question, after } = next;
     next = undefined;
-    await ask(question, isFollowUp);
+    await ask(question, after);
   }
 
-  /** @param {string} question @param {boolean} isFollowUp */
-  async function ask(question, isFollowUp) {
+  /** What has no answers is no part of the conversation. @param {Run | undefined} before @param {string} words instead of an answer */
+  function giveUp(before, words) {
+    // Its plain answer may not be shown any more, and is made anew.
+    run = before && { ...before, plainKey: undefined };
+    stage.giveUp(words);
+  }
+
+  /** @param {string} question @param {After} after */
+  async function ask(question, after) {
     if (doing !== 'idle') {
-      next = { question, isFollowUp };
+      next = { question, after };
       stop();
       return;
     }
-    const turns = isFollowUp && run?.view === 'two' ? [...run.turns, turnOf(run)] : edited ?? [];
-    edited = undefined;
-    await answer({ question, turns });
+    await answer({ question, turns: turnsBefore(after) });
+  }
+
+  /** @param {After} after */
+  function turnsBefore(after) {
+    if (after === 'nothing') return [];
+    return after === 'answers' && run?.view === 'two' ? [...run.turns, turnOf(run)] : asked?.turns ?? [];
   }
 
   /** @param {Run} run in two lanes @returns {Turn} */
@@ -138,9 +147,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   }
 
   function edit() {
-    if (!asked) return;
-    composer.edit(asked.question);
-    edited = asked.turns;
+    if (asked) composer.edit(asked.question, asked.turns.length > 0);
   }
 
   function stop() {
@@ -157,7 +164,8 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     const choices = { view, preset: presetChoice.chosen, strength: presetChoice.strength, settings: advanced.settings };
     const lanes = lanesOf(view, presetChoice);
     doing = 'preparing';
-    const { vector, offset } = await prepare(lanes, (words) => stage.hold(view, lanes, words));
+    stage.set(view, lanes);
+    const { vector, offset } = await prepare(lanes, stage.hold);
     if (anew || stopping) return undefined;
 
     /** @type {GenerateRequest} */
@@ -189,7 +197,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     result.lanes.forEach((lane, i) => { results[first + i] = lane; });
     fresh.latest = result;
     if (results[0]?.stopReason !== 'cancelled') fresh.plainKey = plainKey;
-    stage.settle(result, first, info);
+    stage.settle(fresh, result, first, info);
     return (run = fresh);
   }
 
@@ -218,7 +226,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   /** @param {Run} answered */
   function finish(answered) {
     const { view, lanes, results } = answered;
-    stage.finish(answered);
+    if (session.info) stage.finish(answered, session.info);
     inside.offer(view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 1);
     composer.canFollowUp = view === 'two';
     onResult(answered);
@@ -226,19 +234,27 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     announce(texts.status.done(results.map((result) => result?.tokens.length ?? 0), stopped));
   }
 
+  /** What is shown is wanted otherwise: with another style, strength or view. */
+  function restart() {
+    if (!asked || !session.info || !composer.isValid()) return;
+    if (doing !== 'idle') {
+      anew = true;
+      if (doing === 'generating') session.client?.stop();
+    } else if (session.isFree) {
+      void answer(asked);
+    } else {
+      isOutdated = true;
+    }
+  }
+
   return {
     ask,
     stop,
+    restart,
 
-    /** What is shown is wanted otherwise: with another style, strength or view. */
-    restart() {
-      if (!asked || !session.info || !composer.isValid()) return;
-      if (doing !== 'idle') {
-        anew = true;
-        if (doing === 'generating') session.client?.stop();
-      } else if (run && !session.client?.isBusy) {
-        void answer(asked);
-      }
+    /** Other work is done: what was wanted meanwhile comes now. */
+    catchUp() {
+      if (isOutdated) restart();
     },
 
     /** Brings the last answers back into the cache, where something else has used it. @returns whether they are there */
@@ -254,11 +270,13 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
       next = undefined;
       stop();
       await idle;
+      stage.advise(texts.advice.madeRoom);
     },
 
     /** Nothing is shown any more, and nothing was said. */
     forget() {
-      run = asked = edited = undefined;
+      isOutdated = false;
+      run = asked = undefined;
       composer.canFollowUp = false;
       inside.offer(false);
       askedLine.hide();

@@ -110,6 +110,7 @@
  * @property {Style} [style] how to make the vector, where there is no file of it
  * @property {boolean} [own] whether it was made or added in this browser
  * @property {StrengthValues} recommended
+ * @property {boolean} [isGuess] whether nobody has tried that strength
  * @property {number} repetitionPenalty
  */
 

@@ -41,18 +41,20 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
   function show(index) {
     clearInterval(timer);
     const recording = recordings[index];
-    const { label = '' } = presets.find(({ id }) => id === recording.preset) ?? {};
+    const { label = '', repetitionPenalty = 1 } = presets.find(({ id }) => id === recording.preset) ?? {};
     const { promptTokens: tokens, strength, layers, command, write } = recording.steered;
     player.show(index, texts.recording.caption(recording.question, label, strength), [recording.plain.command, command]);
     const lanes = [{ pane: plain, ...recording.plain }, { pane: steered, ...recording.steered }];
     const last = Math.max(...lanes.map(({ pieces }) => pieces.length));
-    memory.reading(tokens, last);
+    const prompts = { plain: tokens, steered: tokens };
+    memory.reading(prompts, last);
     if (write) {
-      memory.steered({ tokens, what: texts.memory.what(label, strength), layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
+      memory.steered({ prompts, what: texts.memory.what(label, strength), layers, firstLayer: write.firstLayer, lastLayer: layers - 1 });
       memory.measured(write);
     }
     for (const { pane } of lanes) pane.start();
-    steered.note = texts.pane.steeredNote(label, strength);
+    plain.note = texts.pane.plainNote(1);
+    steered.note = texts.pane.steeredNote(label, strength, repetitionPenalty);
     let at = 0;
 
     return () => {

@@ -3,7 +3,7 @@
  * that were made or added in this browser.
  */
 
-import { EngineClient, EngineError, cancelled } from './engine-client.js';
+import { EngineClient, EngineError, busy, cancelled } from './engine-client.js';
 import { address, fetchLines } from './files.js';
 import { rememberKernels, rememberedKernels } from './kernels.js';
 import { texts } from './texts.js';
@@ -28,6 +28,9 @@ export class Session {
   info;
   /** Ends what is being answered. @type {() => Promise<void>} */
   endAnswers = async () => {};
+  /** Told when other work than answers is over. */
+  onWorkDone = () => {};
+  #isAtWork = false;
   /** Another number where something else than answers may have used the KV cache, or it is another. */
   cacheUse = 0;
   /** Presets of the visitor's own, for this model. @type {Preset[]} */
@@ -69,10 +72,27 @@ export class Session {
     }
   }
 
-  /** Lets other work than answers find the engine free. */
-  async makeRoom() {
-    await this.endAnswers();
-    this.cacheUse += 1;
+  /** Whether nothing that runs would keep the engine from an answer. */
+  get isFree() {
+    return !this.#isAtWork && !this.client?.isBusy;
+  }
+
+  /**
+   * Does other work than answers, which ends those that come.
+   * @template T
+   * @param {() => Promise<T>} act
+   */
+  async work(act) {
+    if (this.#isAtWork) throw busy();
+    this.#isAtWork = true;
+    try {
+      await this.endAnswers();
+      this.cacheUse += 1;
+      return await act();
+    } finally {
+      this.#isAtWork = false;
+      this.onWorkDone();
+    }
   }
 
   /** Ends the engine, whatever it does. */
@@ -133,8 +153,23 @@ export class Session {
    */
   async keep(preset) {
     const file = await this.#client().vectorFile(preset.id);
-    if (!this.info) return false;
-    const kept = { model: this.info.model.sha256, preset, file };
+    return this.info ? this.#hold({ model: this.info.model.sha256, preset, file }) : false;
+  }
+
+  /** What is kept of a preset, to be restored should it be deleted or replaced. @param {string} id */
+  kept(id) {
+    return this.#kept.get(id);
+  }
+
+  /** Takes a preset back as it was. @param {KeptVector} kept @returns {Promise<boolean>} whether it will be there at the next visit */
+  restore(kept) {
+    this.#loaded.delete(kept.preset.id);
+    return this.#hold(kept);
+  }
+
+  /** @param {KeptVector} kept */
+  #hold(kept) {
+    const { preset } = kept;
     this.#kept.set(preset.id, kept);
     if (preset.own) this.own = [...this.own.filter(({ id }) => id !== preset.id), preset];
     return keepVector(kept);

@@ -2,9 +2,10 @@
  * Every sentence that changes while the page is used, but for those of the Lab (lab/texts.js). What never
  * changes stands in index.html.
  *
- * @import { EngineInfo, GenerateResult, StopReason } from './pkg/cache_steering.js'
+ * @import { EngineInfo, GenerateResult, LaneResult, StopReason } from './pkg/cache_steering.js'
  * @import { Run } from './playground.js'
- * @import { ModelEntry, SourceEvent } from './protocol.js'
+ * @import { ModelEntry, Preset, SourceEvent } from './protocol.js'
+ * @import { Prompts } from './ui/stage.js'
  */
 
 import * as format from './format.js';
@@ -146,33 +147,44 @@ export const texts = {
   },
 
   strength: {
-    /** @param {number} value @param {number} recommended */
-    value: (value, recommended) => {
+    /** @param {number} value @param {Preset} preset */
+    value: (value, { recommended: { values: recommended }, isGuess }) => {
       if (value === 0) return 'off: nothing is added';
       const shown = format.strength(value);
-      if (value === recommended) return `${shown}, as recommended`;
-      return value > 1.5 * recommended ? `${shown}, strong: the text may fall apart` : shown;
+      if (value === recommended) return isGuess ? `${shown}, a first guess` : `${shown}, as recommended`;
+      return value / recommended > 1.5 ? `${shown}, strong: the text may fall apart` : shown;
     },
+    off: 'off',
+    recommended: 'recommended',
+    guess: 'first guess',
+  },
+
+  advanced: {
+    turnedLayers: 'The last steered layer comes before the first one.',
   },
 
   memory: {
     labels: {
-      /** @param {number} tokens */
-      prompt: (tokens) => (tokens === 0 ? 'the prompt' : `the prompt: ${format.count(tokens)} tokens`),
+      /** @param {number} plain @param {number} steered tokens of each side's */
+      prompt: (plain, steered) => (steered === 0 ? 'the prompt' : `the prompt: ${texts.memory.both(plain, steered)} tokens`),
       write: '▾ added here, once',
     },
+    /** @param {number} plain @param {number} steered */
+    both: (plain, steered) => (plain === steered ? format.count(plain) : `${format.count(plain)} and ${format.count(steered)}`),
     empty: 'Here you will see the model’s memory of your prompt: a column for each token, a row for each layer.',
     /** @param {number} tokens */
     reading: (tokens) => `Reading your prompt: ${format.count(tokens)} tokens, the chat format around the question included.`,
     /**
      * The parts before, in, and after the emphasis.
-     * @param {number} tokens @param {string} what @param {number} layers @param {boolean} ofMany whether there are several steered answers
+     * @param {Prompts} prompts @param {string} what @param {number} layers @param {boolean} ofMany whether there are several steered answers
      * @returns {[string, string, string]}
      */
-    steered: (tokens, what, layers, ofMany) => [
-      `Your prompt filled ${format.count(tokens)} slots of memory. ${ofMany ? 'For each steered answer' : 'For the steered answer only'}, `,
+    steered: ({ plain, steered }, what, layers, ofMany) => [
+      `${plain === steered ? `Your prompt filled ${format.count(plain)} slots of memory`
+        : `The conversation filled ${format.count(plain)} slots of memory for the plain side and ${format.count(steered)} for the steered one`}. ${
+        ofMany ? 'For each steered answer' : 'For the steered answer only'}, `,
       what,
-      ` was added to the last one: once, in ${layers} layers.`,
+      ` was added to the last one: once, in ${layers === 1 ? 'one layer' : `${layers} layers`}.`,
     ],
     /** @param {string} label @param {number} strength */
     what: (label, strength) => `${label} × ${format.strength(strength)}`,
@@ -198,16 +210,20 @@ export const texts = {
     copy: 'Copy',
     copied: 'Copied',
     copyByHand: 'Marked: copy it by hand',
-    plainNote: 'nothing added',
-    /** @param {string} label @param {number} strength */
-    steeredNote: (label, strength) =>
-      strength === 0 ? 'strength off: the same as plain' : `${label} × ${format.strength(strength)}, added once`,
+    /** @param {number} penalty */
+    plainNote: (penalty) => `nothing added${texts.pane.penalty(penalty)}`,
+    /** @param {string} label @param {number} strength @param {number} penalty */
+    steeredNote: (label, strength, penalty) =>
+      strength === 0 ? 'strength off: the same as plain' : `${label} × ${format.strength(strength)}, added once${texts.pane.penalty(penalty)}`,
+    /** Of repetition, where there is one. @param {number} penalty */
+    penalty: (penalty) => (penalty === 1 ? '' : `; repetition penalty ${format.strength(penalty)}`),
     firstToken: 'to first token',
     perSecond: 'tokens/s',
     /** @param {number} n @param {StopReason} [reason] */
     tokens: (n, reason) => (n === 1 ? 'token' : 'tokens') + (reason ? `, ${endings[reason]}` : ''),
     nothing: 'The model ended its answer at once.',
     stoppedEarly: 'Stopped before the first word.',
+    failed: 'No answer came of it. What went wrong is said below.',
   },
 
   share: {
@@ -241,10 +257,13 @@ export const texts = {
   },
 
   advice: {
-    plainNonsense: 'The plain answer makes no sense, so steering is not to blame. A high temperature does that; if it is 0, this device may compute wrongly: choose “Run it on: the CPU” under “Choose a model”, and ask again.',
+    /** @param {EngineInfo['backend']} backend */
+    plainNonsense: (backend) => `The plain answer makes no sense, so steering is not to blame. A high temperature does that; if it is 0, ${
+      backend === 'gpu' ? 'this device may compute wrongly: choose “Run it on: the CPU” under “Choose a model”, and ask again.' : 'another model may do better.'}`,
     plainCircles: 'The plain answer went round in circles, which a small model does by itself: steering is not to blame. Another question, or a temperature above 0, helps.',
     tooStrong: 'The steered answer fell apart: that much is too strong here. Move the slider towards the recommended strength.',
     circles: 'The steered answer went round in circles. A small model does; a lower strength, a higher repetition penalty or another question helps.',
+    madeRoom: 'Other work needs the model, and this answer was stopped for it.',
     wasHidden: 'This tab was in the background meanwhile. Browsers slow such tabs down: the answers are the same, the times are not this device’s.',
   },
 
@@ -252,10 +271,11 @@ export const texts = {
     names: ['Prompt', 'Prefill', 'First token', 'Steering write', 'Decode', 'Memory', 'Runs on'],
     /**
      * Name, figure, and what it means.
-     * @param {GenerateResult} result @param {EngineInfo} info @param {boolean} wasHidden
+     * @param {GenerateResult} result @param {(LaneResult | undefined)[]} answers all that are shown
+     * @param {EngineInfo} info @param {boolean} wasHidden
      * @returns {[string, string, string][]}
      */
-    rows: ({ lanes, timings, memory }, { backend, device, software }, wasHidden) => {
+    rows: ({ lanes, timings, memory }, answers, { backend, device, software }, wasHidden) => {
       const { prefillMs, prefillTokens, steeringMs, decodeMs, decodeSteps, firstTokenMs } = timings;
       const perToken = decodeSteps > 0 ? decodeMs / decodeSteps : 0;
       const away = wasHidden ? ', tab in the background' : '';
@@ -263,7 +283,7 @@ export const texts = {
       const decoded = perToken > 0;
       const atOnce = lanes.length === 1 ? 'one token' : `${lanes.length} tokens at once`;
       return /** @type {[string, string][]} */ ([
-        [format.count(lanes[0].promptTokens), 'tokens'],
+        [texts.memory.both(answers[0]?.promptTokens ?? 0, answers.at(-1)?.promptTokens ?? 0), 'tokens'],
         prefillTokens === 0 ? ['none', 'the prompt was in memory already'] : [format.milliseconds(prefillMs), `for ${format.count(prefillTokens)} tokens${away}`],
         [format.milliseconds(firstTokenMs), `after the question${away}`],
         written ? [steeringMs > 0 ? format.microseconds(1000 * steeringMs) : 'under 1 ms', decoded ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once'] : ['none', 'the strength is off'],
@@ -306,8 +326,8 @@ export const texts = {
 
   how: {
     /** @param {EngineInfo} info @param {Run} run */
-    memory: ({ model: { layers, kvHeads, headDim } }, { results: [plain] }) => {
-      const tokens = plain?.promptTokens ?? 0;
+    memory: ({ model: { layers, kvHeads, headDim } }, { results }) => {
+      const tokens = results.at(-1)?.promptTokens ?? 0;
       const numbers = 2 * tokens * layers * kvHeads * headDim;
       return `Yours: ${format.count(tokens)} tokens × ${layers} layers × ${kvHeads} heads × ${headDim} numbers, twice: ${format.count(numbers)} numbers.`;
     },
@@ -373,9 +393,12 @@ export const texts = {
     found: (strength) => `The lowest strength that shows the style is ${format.strength(strength)}.`,
     notFound: 'No strength shows the style and leaves the text whole. More examples, or another beginning that they share, may help.',
     stopped: 'Stopped.',
-    loadFirst: 'Load the model first: the vector is made with it.',
     /** @param {string} label */
     deleted: (label) => `${label} is deleted.`,
+    undo: 'Undo',
+    replaced: 'Take back the one before, which had the same name',
+    /** @param {string} label */
+    restored: (label) => `${label} is here again, and chosen above.`,
     /** Shown until the visitor writes their own. */
     examples: [
       { question: 'Why do we see lightning before we hear thunder?', reasoning: 'Imagine a race between light and sound across the sky. Light is so much faster that it arrives long before sound comes rumbling in.', answer: 'because light is faster than sound' },
@@ -428,6 +451,9 @@ export const texts = {
     setup: 'The engine could not be fetched or started. Check the connection and load the page again.',
     crashTitle: 'The engine stopped',
     crash: 'Most often this means that memory ran out. Close other tabs and load the model again; a phone may need a smaller model, or have too little memory for any.',
+    load: 'Load it and go on',
+    noModelTitle: 'That takes the model',
+    noModel: 'It is not loaded yet. The button loads it, and then the work begins.',
     busyTitle: 'The model is at work',
     busy: 'A vector is being made with it, or a measurement runs in the Lab. Wait until that is done, or stop it there, and try again.',
     memory: 'There is not enough memory',

@@ -1,6 +1,6 @@
 /** Styles of the visitor's own: made of examples, imported, tried out, exported, deleted. */
 
-import { cancelled } from './engine-client.js';
+import { cancelled, noModel } from './engine-client.js';
 import { explain } from './errors.js';
 import { fetchLines } from './files.js';
 import { texts } from './texts.js';
@@ -11,6 +11,7 @@ import { createWorkshopForm } from './ui/workshop.js';
  * @import { ContrastItem, ContrastivePair, Style } from './pkg/cache_steering.js'
  * @import { EngineClient } from './engine-client.js'
  * @import { Preset } from './protocol.js'
+ * @import { KeptVector } from './vector-store.js'
  * @import { Session } from './session.js'
  * @import { PresetChoice } from './ui/presets.js'
  */
@@ -36,40 +37,41 @@ export function createWorkshop(session, presetChoice, complain) {
     onDelete: remove,
     onCalibrate: calibrate,
   });
-  element('strength-find', HTMLButtonElement).addEventListener('click', () => {
-    calibrate(presetChoice.chosen);
-    reveal('workshop-status');
-  });
+  element('strength-find', HTMLButtonElement).addEventListener('click', () => calibrate(presetChoice.chosen));
 
   /**
    * Does work that nothing else may disturb.
    * @param {string} status
    * @param {(client: EngineClient) => Promise<string>} work gives what to say in the end
+   * @param {KeptVector} [replaced] what was there before, in the place of what is made
    */
-  async function run(status, work) {
+  async function run(status, work, replaced) {
     if (form.busy) return;
-    if (!session.client || !session.info) {
-      form.status = texts.workshop.loadFirst;
-      reveal('model');
+    const { client, info } = session;
+    if (!client || !info) {
+      complain(noModel(), () => void run(status, work, replaced));
       return;
     }
     form.busy = true;
     form.status = status;
     stopping = false;
     try {
-      await session.makeRoom();
-      // A stop that came so early ended an answer, not this.
-      if (stopping) throw cancelled();
-      form.status = await work(session.client);
+      form.status = await session.work(() => {
+        // A stop that came so early ended an answer, not this.
+        if (stopping) throw cancelled();
+        return work(client);
+      });
+      if (replaced) offerUndo(texts.workshop.replaced, replaced);
     } catch (error) {
       form.status = explain(error) ? '' : texts.workshop.stopped;
-      complain(error, () => void run(status, work));
+      complain(error, () => void run(status, work, replaced));
     }
     form.busy = false;
   }
 
   /** @param {Style} style @param {ContrastItem[]} items @param {ContrastivePair[]} pairs instead of them, if any */
   function make(style, items, pairs) {
+    const before = session.kept(style.id);
     void run(texts.workshop.making, async () => {
       /** @type {number | undefined} */
       let stability;
@@ -78,8 +80,8 @@ export function createWorkshop(session, presetChoice, complain) {
         form.progress(progress);
       });
       const { id, label, description, recommended, repetitionPenalty } = style;
-      return add({ id, label, description, recommended, repetitionPenalty, own: true }, stability);
-    });
+      return add({ id, label, description, recommended, isGuess: true, repetitionPenalty, own: true }, stability);
+    }, before);
   }
 
   /** @param {File} file */
@@ -96,9 +98,7 @@ export function createWorkshop(session, presetChoice, complain) {
   /** @param {Preset} preset @param {number} [stability] @returns {Promise<string>} what to say of it */
   async function add(preset, stability) {
     const isKept = await session.keep(preset);
-    presetChoice.add(preset);
-    presetChoice.choose(preset);
-    form.show(session.own);
+    offer(preset);
     return texts.workshop.made(preset.label, isKept, stability);
   }
 
@@ -114,15 +114,35 @@ export function createWorkshop(session, presetChoice, complain) {
 
   /** @param {Preset} preset */
   function remove(preset) {
+    const kept = session.kept(preset.id);
     presetChoice.remove(preset);
     void session.forget(preset);
     form.show(session.own);
     form.status = texts.workshop.deleted(preset.label);
+    if (kept) offerUndo(texts.workshop.undo, kept);
+  }
+
+  /** @param {string} label @param {KeptVector} kept */
+  function offerUndo(label, kept) {
+    form.offer(label, () => void run('', async () => {
+      const { preset } = kept;
+      await session.restore(kept);
+      offer(preset);
+      return texts.workshop.restored(preset.label);
+    }));
+  }
+
+  /** @param {Preset} preset */
+  function offer(preset) {
+    presetChoice.add(preset);
+    presetChoice.choose(preset);
+    form.show(session.own);
   }
 
   /** @param {Preset} preset */
   function calibrate(preset) {
     void run(texts.workshop.calibrating, async (client) => {
+      reveal('workshop-status');
       await session.vector(preset, form.progress);
       const questions = await fetchLines('vectors/questions/tuning.jsonl');
       // A few, and open ones: the examples of visitors have no choices.
@@ -130,7 +150,7 @@ export function createWorkshop(session, presetChoice, complain) {
       const some = open.filter((_, i) => i % 4 === 0).map((question) => JSON.stringify(question));
       const { strength } = await client.calibrate(preset.id, some.join('\n'), form.progress);
       if (!strength) return texts.workshop.notFound;
-      await add({ ...preset, recommended: strength });
+      await add({ ...preset, recommended: strength, isGuess: false });
       reveal('strength');
       return texts.workshop.found(strength.values);
     });

@@ -310,8 +310,8 @@ impl WebEngine {
             max_tokens: request.max_tokens,
             stop_repeating: request.stop_repeating,
         };
-        let first = request.lanes.first().map(|lane| request.prompt_of(lane));
-        let tokens = first.map_or(0, <[u32]>::len);
+        let prompts = request.lanes.iter().map(|lane| request.prompt_of(lane));
+        let tokens = prompts.map(<[u32]>::len).collect();
         observer.tell(&PromptEvent { tokens });
         let outcome = generate(engine, &request, observer).await?;
         Ok(GenerateResult::new(&request, outcome, engine.memory()))

@@ -181,8 +181,8 @@ export type StopReason = "end_of_text" | "max_tokens" | "context_full" | "repeat
 
 /** What happens during generation, in this order; tokens of the lanes alternate. */
 export type GenerateEvent =
-  /** The first lane's prompt has this many tokens, its offset not counted. */
-  | { type: "prompt"; tokens: number }
+  /** How many tokens the prompt of each lane of the request has, its offset not counted. */
+  | { type: "prompt"; tokens: number[] }
   /** So much of the prompt is in the cache; what was there before is not counted. */
   | { type: "prefill"; done: number; total: number }
   /** A lane has one more token; `text` is what it adds, which may be nothing. */

@@ -321,8 +321,8 @@ impl SamplingOptions {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename = "prompt", rename_all = "camelCase")]
 pub struct PromptEvent {
-    /// Tokens of the prompt, without a lane's offset.
-    pub tokens: usize,
+    /// Tokens of the prompt of each lane of the request, without its offset.
+    pub tokens: Vec<usize>,
 }
 
 /// The answers.

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { check } from './axe.mjs';
 import { checkPicture, exported, parseCsv } from './exports.mjs';
-import { modelReady, open } from './steps.mjs';
+import { modelReady, notice, open } from './steps.mjs';
 
 describe('an evaluation in the page', () => {
   /** @type {Awaited<ReturnType<typeof open>>} */
@@ -20,7 +20,7 @@ describe('an evaluation in the page', () => {
   test('needs a model, and says so', async () => {
     const { page } = session;
     await measure();
-    await page.locator('#evaluation-status', { hasText: /^Load the model first/ }).waitFor();
+    assert.match(await notice(page), /That takes the model/);
     await page.click('#model-button');
     await modelReady(page);
   });

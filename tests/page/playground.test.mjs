@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ask, modelReady, open, send, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
+import { ask, modelReady, notice, open, send, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -128,16 +128,92 @@ describe('the playground', () => {
     await settled(page);
     assert.ok(await page.locator('#notice').isHidden());
     assert.deepEqual(await page.locator('#plain .turn-question').allInnerTexts(), [QUESTION, 'And at sunset?']);
-    // One that is edited stays in its place.
+    // One that is edited stays in its place, unless another one is chosen instead.
+    await page.locator('#asked-edit').click();
+    assert.ok(await page.locator('#follow-up').isChecked());
+    await page.locator('#examples button').first().click();
+    assert.ok(!(await page.locator('#follow-up').isChecked()));
     await page.locator('#asked-edit').click();
     await ask(page, 'And on the moon?');
     await settled(page);
     assert.deepEqual(await page.locator('#plain .turn-question').allInnerTexts(), [QUESTION, 'And at sunset?']);
     assert.match(await page.locator('#asked-question').innerText(), /^You went on: And on the moon\?$/);
+    await page.locator('#follow-up').uncheck();
     await ask(page, QUESTION);
     await settled(page);
     assert.equal(await page.locator('#plain .turns').innerText(), '');
     assert.equal((await shown(page, 'plain')).text, first[0].text);
+  });
+
+  test('where the sides differ in what was said, each has its own figures', async () => {
+    await setLongestAnswer(page, 40);
+    await ask(page, 'What is 2 + 2?');
+    await settled(page);
+    await page.locator('#follow-up').check();
+    await ask(page, 'And 3 + 3?');
+    await settled(page);
+    const [, plain, steered] = /^(\d+) and (\d+) tokens$/.exec(await figure(page, 'Prompt')) ?? [];
+    assert.ok(Number(plain) < Number(steered), await figure(page, 'Prompt'));
+    const caption = await page.locator('#memory-caption').innerText();
+    assert.ok(caption.includes(`${plain} slots of memory for the plain side and ${steered} for the steered one`), caption);
+    assert.match(await page.locator('#how-memory').innerText(), new RegExp(`^Yours: ${steered} tokens`));
+    assert.match(await page.locator('#how-write').innerText(), new RegExp(`into slot ${steered}[ .]`));
+    await page.locator('#follow-up').uncheck();
+    await setLongestAnswer(page, 24);
+    await ask(page, QUESTION);
+    await settled(page);
+  });
+
+  test('the repetition penalty is told of, and both answers can have it', async () => {
+    const note = (/** @type {string} */ side) => page.locator(`#${side} .pane-note`).innerText();
+    assert.equal(await note('plain'), 'nothing added');
+    assert.equal(await note('steered'), 'Think aloud × 4, added once; repetition penalty 1.1');
+    await setLongestAnswer(page, 60);
+    await ask(page, QUESTION);
+    await settled(page);
+    const { text } = await shown(page, 'plain');
+    await page.locator('#advanced summary').click();
+    await page.check('#penalty-for-all');
+    await page.locator('#advanced summary').click();
+    await page.locator('#asked-again').click();
+    await settled(page);
+    assert.equal(await note('plain'), 'nothing added; repetition penalty 1.1');
+    assert.notEqual((await shown(page, 'plain')).text, text);
+    await page.locator('#advanced summary').click();
+    await page.uncheck('#penalty-for-all');
+    // Layers that make no sense are said before anything is asked.
+    await page.fill('#first-layer', '9');
+    await page.fill('#last-layer', '3');
+    await page.locator('#advanced summary').click();
+    await page.locator('#question').press('Enter');
+    assert.equal(await page.locator('#last-layer').evaluate((field) => /** @type {HTMLInputElement} */ (field).validationMessage), 'The last steered layer comes before the first one.');
+    assert.equal(await page.locator('#composer').getAttribute('data-state'), 'asking');
+    await page.fill('#first-layer', '1');
+    await page.fill('#last-layer', '');
+    await page.locator('#advanced summary').click();
+    await setLongestAnswer(page, 24);
+  });
+
+  test('a vector that does not come is said where the answer would be, and another one helps', async () => {
+    await ask(page, QUESTION);
+    await settled(page);
+    const { text } = await shown(page, 'plain');
+    await page.route('**/analogy.safetensors', (route) => route.abort());
+    await page.locator('.preset', { hasText: 'Analogy' }).click();
+    assert.match(await notice(page), /analogy\.safetensors/);
+    await settled(page);
+    for (const side of /** @type {const} */ (['plain', 'steered'])) {
+      assert.deepEqual(await shown(page, side), { text: 'No answer came of it. What went wrong is said below.', stats: '', tokens: 0 });
+    }
+    assert.match(await page.locator('#steered .pane-note').innerText(), /^Analogy/);
+    assert.equal(await figure(page, 'Decode'), '–');
+    await page.locator('.preset', { hasText: 'Think aloud' }).click();
+    await settled(page);
+    assert.ok(await page.locator('#notice').isHidden());
+    assert.equal((await shown(page, 'plain')).text, text);
+    assert.equal((await shown(page, 'steered')).tokens, 24);
+    await page.unroute('**/analogy.safetensors');
+    session.problems.length = 0;
   });
 
   test('a question can be edited, asked again, and its answers copied', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { ask, modelReady, open, setLongestAnswer, settled, shown, streaming } from './steps.mjs';
+import { ask, modelReady, notice, open, setLongestAnswer, settled, shown, streaming } from './steps.mjs';
 
 const QUESTION = 'Why does ice float on water?';
 /** How the examples that the page comes with begin. */
@@ -18,12 +18,46 @@ describe('a style of the visitor’s own', () => {
   before(async () => { session = await open('?backend=cpu'); });
   after(() => session?.close());
 
-  test('needs a model, and says so', async () => {
+  test('needs a model, says so, and is made once that is there', async () => {
     const { page } = session;
+    const status = page.locator('#workshop-status');
+    await page.click('#strength-find');
+    assert.match(await notice(page), /That takes the model/);
     await page.click('#workshop-make');
-    assert.match(await page.locator('#workshop-status').innerText(), /^Load the model first/);
-    await page.click('#model-button');
+    await page.getByRole('button', { name: 'Load it and go on' }).click();
     await modelReady(page);
+    await status.getByText('Picture it is ready').waitFor();
+    await page.locator('#composer[data-state="asking"]').waitFor();
+    // Nobody has tried that strength.
+    assert.match(await page.locator('#strength-value').innerText(), /, a first guess$/);
+  });
+
+  test('what was deleted or replaced can be taken back', async () => {
+    const { page } = session;
+    const own = page.locator('#workshop-own li');
+    await own.getByRole('button', { name: 'Delete' }).click();
+    assert.equal(await own.count(), 0);
+    await page.getByRole('button', { name: 'Undo' }).click();
+    await own.waitFor();
+    assert.equal(await page.locator('.preset input:checked').inputValue(), 'own-picture-it');
+    const reasoning = page.locator('#workshop-examples [name=reasoning]').first();
+    const description = page.locator('#preset-own-picture-it');
+    await page.locator('#workshop-examples li').nth(3).getByRole('button', { name: 'Remove' }).click();
+    await page.click('#workshop-make');
+    await idle(page);
+    assert.match(await description.innerText(), /3 examples/);
+    await page.getByRole('button', { name: 'Take back the one before' }).click();
+    await page.locator('#workshop-status').getByText('Picture it is here again').waitFor();
+    assert.match(await description.innerText(), /4 examples/);
+    assert.equal(await own.count(), 1);
+    assert.ok(await reasoning.isVisible());
+    // For good, at the next visit, too.
+    await own.getByRole('button', { name: 'Delete' }).click();
+    await page.click('#workshop-add');
+    const added = page.locator('#workshop-examples li').nth(3);
+    await added.locator('[name=question]').fill('What makes a rainbow?');
+    await added.locator('[name=reasoning]').fill('Imagine a drop of rain as a tiny mirror that also bends the light. White light goes in, and each of its colours comes out at another angle.');
+    await added.locator('[name=answer]').fill('light that rain bends and sends back');
   });
 
   test('examples typed into the page become a vector that shows their style', async () => {

@@ -1,10 +1,10 @@
 /** Long work behind a form: its button starts and stops it, and a line says how far it is. */
 
 import { keepAnswer, keptAnswers } from '../answer-store.js';
-import { cancelled } from '../engine-client.js';
+import { cancelled, noModel } from '../engine-client.js';
 import { explain } from '../errors.js';
 import { texts as pageTexts } from '../texts.js';
-import { element, reveal } from '../ui/dom.js';
+import { element } from '../ui/dom.js';
 import { texts } from './texts.js';
 
 /**
@@ -43,22 +43,21 @@ export function createJob(name, session, complain, work) {
       return;
     }
     stopping = true;
+    button.textContent = pageTexts.stopping;
     session.client?.stop();
   });
 
   async function run() {
     const { client, info } = session;
     if (!client || !info) {
-      status.textContent = texts.job.loadFirst;
-      reveal('model');
+      complain(noModel(), () => void run());
       return;
     }
     show(true);
     begun = { at: performance.now(), done: undefined };
     status.textContent = texts.job.begun;
     try {
-      await session.makeRoom();
-      status.textContent = await work({ client, info });
+      status.textContent = await session.work(() => work({ client, info }));
     } catch (error) {
       status.textContent = explain(error) ? '' : texts.job.stopped;
       complain(error, () => void run());

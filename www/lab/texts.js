@@ -30,7 +30,6 @@ export const texts = {
   noPicture: 'this browser cannot make a picture of the chart',
 
   job: {
-    loadFirst: 'Load the model first: it gives the answers.',
     stopped: 'Stopped. The answers so far are kept: start again to go on.',
     begun: 'Asking the first question',
     /** @param {number} done @param {number} total */

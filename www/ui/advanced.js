@@ -1,5 +1,6 @@
 /** The settings that few people need. */
 
+import { texts } from '../texts.js';
 import { element } from './dom.js';
 
 /**
@@ -13,8 +14,16 @@ const DEFAULT_MAX_TOKENS = 160;
 /** The choices of an offset of one's own. @type {Record<string, string>} */
 const OFFSETS = { line: '\n', space: ' ', none: '' };
 
-/** @param {number} number @returns {number | undefined} nothing where the field is empty */
-const given = (number) => (Number.isNaN(number) ? undefined : number);
+/** The ids of the fields of which each style has its own. */
+const OF_STYLE = /** @type {const} */ (['repetition-penalty', 'key-share', 'first-layer', 'last-layer']);
+
+/** What a style recommends, as fields say it. @param {Preset} preset @returns {Record<typeof OF_STYLE[number], string>} */
+const recommendedBy = ({ recommended: { values, keys, firstLayer, lastLayer }, repetitionPenalty }) => ({
+  'repetition-penalty': String(repetitionPenalty),
+  'key-share': String(values === 0 ? 0 : keys / values),
+  'first-layer': String(firstLayer),
+  'last-layer': String(lastLayer ?? ''),
+});
 
 export function createAdvanced() {
   const system = element('system', HTMLTextAreaElement);
@@ -24,22 +33,21 @@ export function createAdvanced() {
   const topP = element('top-p', HTMLInputElement);
   const topK = element('top-k', HTMLInputElement);
   const minP = element('min-p', HTMLInputElement);
-  const repetitionPenalty = element('repetition-penalty', HTMLInputElement);
-  const keyShare = element('key-share', HTMLInputElement);
-  const firstLayer = element('first-layer', HTMLInputElement);
-  const lastLayer = element('last-layer', HTMLInputElement);
+  const ofStyle = OF_STYLE.map((id) => element(id, HTMLInputElement));
+  const [, , firstLayer, lastLayer] = ofStyle;
   const offset = element('offset', HTMLSelectElement);
+  const penaltyForAll = element('penalty-for-all', HTMLInputElement);
   const stopRepeating = element('stop-repeating', HTMLInputElement);
   const details = element('advanced', HTMLDetailsElement);
 
-  const fields = [
-    system, maxTokens, temperature, seed, topP, topK, minP, repetitionPenalty, keyShare, firstLayer, lastLayer, offset,
-  ];
+  const fields = [system, maxTokens, temperature, seed, topP, topK, minP, ...ofStyle, offset];
+  /** Boxes, as they usually are. @type {[HTMLInputElement, boolean][]} */
+  const boxes = [[penaltyForAll, false], [stopRepeating, true]];
   /** What each field is where nobody has changed it. @type {Record<string, string>} */
   const usual = {
     [system.id]: '',
     [maxTokens.id]: String(DEFAULT_MAX_TOKENS),
-    // The likeliest token every time: then nothing but the vector makes a difference.
+    // The likeliest token every time: then no chance makes a difference.
     [temperature.id]: '0',
     [seed.id]: '0',
     [topP.id]: '1',
@@ -52,10 +60,17 @@ export function createAdvanced() {
 
   function reset() {
     for (const field of fields) field.value = usual[field.id] ?? '';
-    stopRepeating.checked = true;
+    for (const [box, isChecked] of boxes) box.checked = isChecked;
+    checkLayers();
+  }
+
+  function checkLayers() {
+    const isTurned = lastLayer.value !== '' && lastLayer.valueAsNumber < firstLayer.valueAsNumber;
+    lastLayer.setCustomValidity(isTurned ? texts.advanced.turnedLayers : '');
   }
 
   reset();
+  for (const field of [firstLayer, lastLayer]) field.addEventListener('input', checkLayers);
   // A browser cannot point at a wrong value inside of a closed box.
   details.addEventListener('invalid', () => { details.open = true; }, true);
 
@@ -63,7 +78,8 @@ export function createAdvanced() {
     /** All settings that are not as usual, by the ids of their fields. @returns {Record<string, string>} */
     get settings() {
       const changed = fields.filter(({ id, value }) => value !== usual[id]).map(({ id, value }) => [id, value]);
-      return Object.fromEntries([...changed, ...(stopRepeating.checked ? [] : [[stopRepeating.id, '0']])]);
+      const turned = boxes.filter(([box, isChecked]) => box.checked !== isChecked).map(([{ id, checked }]) => [id, checked ? '1' : '0']);
+      return Object.fromEntries([...changed, ...turned]);
     },
 
     /** Takes settings over, as far as they make sense; all others become as usual. @param {Record<string, string>} settings */
@@ -72,23 +88,37 @@ export function createAdvanced() {
       for (const field of fields) {
         const before = field.value;
         if (settings[field.id] !== undefined) field.value = settings[field.id];
+        checkLayers();
         // A choice that there is not leaves a list without any.
         if (!field.checkValidity() || (field instanceof HTMLSelectElement && !field.value)) field.value = before;
       }
-      stopRepeating.checked = settings[stopRepeating.id] !== '0';
+      checkLayers();
+      for (const [box] of boxes) if (settings[box.id] !== undefined) box.checked = settings[box.id] !== '0';
     },
 
     /** Takes over what a preset recommends. @param {Preset} preset */
     usePreset(preset) {
-      const { recommended, repetitionPenalty: penalty } = preset;
       // The same one with another strength leaves what was changed by hand.
       if (used === preset) return;
       used = preset;
-      usual[repetitionPenalty.id] = String(penalty);
-      usual[keyShare.id] = String(recommended.values === 0 ? 0 : recommended.keys / recommended.values);
-      usual[firstLayer.id] = String(recommended.firstLayer);
-      usual[lastLayer.id] = recommended.lastLayer === undefined ? '' : String(recommended.lastLayer);
-      for (const { id } of [repetitionPenalty, keyShare, firstLayer, lastLayer]) element(id, HTMLInputElement).value = usual[id];
+      Object.assign(usual, recommendedBy(preset));
+      for (const field of ofStyle) field.value = usual[field.id];
+      checkLayers();
+    },
+
+    /** What is set for a style: what it recommends, but for what the visitor has changed. @param {Preset} preset */
+    of(preset) {
+      const own = recommendedBy(preset);
+      const [repetitionPenalty, keyShare, firstLayer, lastLayer] = OF_STYLE.map((id, i) =>
+        (ofStyle[i].value === usual[id] ? own[id] : ofStyle[i].value));
+      return {
+        repetitionPenalty: Number(repetitionPenalty),
+        /** The factor of the keys, as a share of that of the values. */
+        keyShare: Number(keyShare),
+        firstLayer: Number(firstLayer),
+        /** Nothing for the last one that there is. */
+        lastLayer: lastLayer === '' ? undefined : Number(lastLayer),
+      };
     },
 
     /** A model has only so many layers. @param {number} layers */
@@ -103,24 +133,13 @@ export function createAdvanced() {
     get maxTokens() {
       return maxTokens.valueAsNumber;
     },
-    /** The factor of the keys, as a share of that of the values. */
-    get keyShare() {
-      return keyShare.valueAsNumber;
-    },
-    get firstLayer() {
-      return firstLayer.valueAsNumber;
-    },
-    /** Nothing for the last one that there is. @returns {number | undefined} */
-    get lastLayer() {
-      return given(lastLayer.valueAsNumber);
-    },
     /** Instead of that of the style. @returns {string | undefined} */
     get offset() {
       return OFFSETS[offset.value];
     },
-    /** Of the steered answer. */
-    get repetitionPenalty() {
-      return repetitionPenalty.valueAsNumber;
+    /** Whether the plain answer has the repetition penalty of the steered one. */
+    get penaltyForAll() {
+      return penaltyForAll.checked;
     },
     get stopRepeating() {
       return stopRepeating.checked;

@@ -7,11 +7,13 @@ import { create, element, reveal } from './dom.js';
 
 /** @typedef {'asking' | 'busy' | 'stopping'} ComposerState */
 
+/** What a question follows on: nothing, the answers that are shown, or what the one that is shown follows on. @typedef {'nothing' | 'answers' | 'same'} After */
+
 const onTouchScreen = matchMedia('(hover: none) and (pointer: coarse)');
 
 /**
  * @param {object} actions
- * @param {(question: string, isFollowUp: boolean) => void} actions.onAsk also while another one is answered, to have this one instead
+ * @param {(question: string, after: After) => void} actions.onAsk also while another one is answered, to have this one instead
  * @param {() => void} actions.onStop
  * @param {() => void} actions.onView another view was chosen
  * @param {() => void} actions.onStartOver
@@ -26,6 +28,8 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
   const followUpLabel = element('follow-up-label', HTMLLabelElement);
   /** @type {ComposerState} */
   let state = 'asking';
+  /** Whether what is written is the question that is shown, changed. */
+  let isEdited = false;
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -41,9 +45,10 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
     }
     // A keyboard on the screen would cover the answers.
     if (onTouchScreen.matches) question.blur();
-    const isFollowUp = followUp.checked && !followUpLabel.hidden;
-    if (isFollowUp) question.value = '';
-    onAsk(text, isFollowUp);
+    const after = !followUp.checked || followUpLabel.hidden ? 'nothing' : isEdited ? 'same' : 'answers';
+    if (after !== 'nothing') question.value = '';
+    isEdited = false;
+    onAsk(text, after);
   }
 
   question.addEventListener('keydown', (event) => {
@@ -61,6 +66,7 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
   followUp.addEventListener('change', () => {
     question.placeholder = followUp.checked ? texts.composer.followUp : texts.composer.placeholder;
     if (followUp.checked) question.value = '';
+    isEdited = false;
     question.focus();
   });
   views.addEventListener('change', onView);
@@ -71,6 +77,7 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
     const chip = create('button', { type: 'button', textContent: example });
     chip.addEventListener('click', () => {
       question.value = example;
+      if (isEdited) followUp.checked = isEdited = false;
       question.focus();
     });
     return chip;
@@ -89,9 +96,9 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
       question.value = text;
     },
 
-    /** Takes a question back to where it can be changed. @param {string} text */
-    edit(text) {
-      followUp.checked = false;
+    /** Takes a question back to where it can be changed. @param {string} text @param {boolean} isFollowUp which it stays */
+    edit(text, isFollowUp) {
+      followUp.checked = isEdited = isFollowUp;
       question.value = text;
       reveal('composer');
       question.focus();

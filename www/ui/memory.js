@@ -7,7 +7,10 @@ import * as format from '../format.js';
 import { texts } from '../texts.js';
 import { create, element, part } from './dom.js';
 
-/** @import { SlotWrite } from '../pkg/cache_steering.js' */
+/**
+ * @import { SlotWrite } from '../pkg/cache_steering.js'
+ * @import { Prompts } from './stage.js'
+ */
 
 /** Until a model says how many it has. */
 const USUAL_LAYERS = 30;
@@ -31,7 +34,7 @@ export function createMemory() {
   function empty() {
     enter('empty');
     caption.textContent = texts.memory.empty;
-    promptLabel.textContent = texts.memory.labels.prompt(0);
+    promptLabel.textContent = texts.memory.labels.prompt(0, 0);
     heat(USUAL_LAYERS, () => 0);
     grow([0, 0]);
   }
@@ -62,13 +65,14 @@ export function createMemory() {
     empty,
     grow,
 
-    /** @param {number} tokens @param {number} room for so many of an answer: nothing moves while they come */
-    reading(tokens, room) {
+    /** @param {Prompts} prompts @param {number} room for so many of an answer: nothing moves while they come */
+    reading({ plain, steered }, room) {
       enter('reading');
-      strips.style.setProperty('--columns', String(tokens + room));
-      for (const side of ['--count', '--steered-count']) strips.style.setProperty(side, String(tokens));
-      caption.textContent = texts.memory.reading(tokens);
-      promptLabel.textContent = texts.memory.labels.prompt(tokens);
+      strips.style.setProperty('--columns', String(Math.max(plain, steered) + room));
+      strips.style.setProperty('--count', String(plain));
+      strips.style.setProperty('--steered-count', String(steered));
+      caption.textContent = texts.memory.reading(steered);
+      promptLabel.textContent = texts.memory.labels.prompt(plain, steered);
       grow([0, 0]);
     },
 
@@ -78,21 +82,24 @@ export function createMemory() {
       caption.textContent = texts.memory.plain(tokens);
     },
 
+    /** What was read, where it came to nothing. */
+    end() {
+      if (root.dataset.state === 'reading') empty();
+    },
+
     /**
-     * @param {{ tokens: number, what: string, ofMany?: boolean, firstLayer: number, lastLayer: number, layers: number }} write
+     * @param {{ prompts: Prompts, what: string, ofMany?: boolean, firstLayer: number, lastLayer: number, layers: number }} write
      *   what is added, whether that is for one of several answers, the layers that are written to, and how many the model has
      */
-    steered({ tokens, what, ofMany = false, firstLayer, lastLayer, layers }) {
+    steered({ prompts, what, ofMany = false, firstLayer, lastLayer, layers }) {
       enter('steered');
-      const [before, added, after] = texts.memory.steered(tokens, what, 1 + lastLayer - firstLayer, ofMany);
+      const [before, added, after] = texts.memory.steered(prompts, what, 1 + lastLayer - firstLayer, ofMany);
       caption.replaceChildren(before, create('strong', { textContent: added }), after);
       heat(layers, (layer) => (layer >= firstLayer && layer <= lastLayer ? 0.5 : 0));
     },
 
     /** How large the write was. @param {SlotWrite} write */
-    measured({ position, values, keys }) {
-      // In a conversation, the two sides may have said more or less.
-      strips.style.setProperty('--steered-count', String(position + 1));
+    measured({ values, keys }) {
       const changes = values.map((value, layer) => Math.max(value, keys[layer]));
       const largest = Math.max(...changes);
       if (largest <= 0) return;

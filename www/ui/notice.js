@@ -7,14 +7,18 @@ export function createNotice() {
   const title = element('notice-title', HTMLParagraphElement);
   const text = element('notice-text', HTMLParagraphElement);
   const button = element('notice-button', HTMLButtonElement);
+  /** @type {string | undefined} */
+  let shown;
 
   return {
     /**
      * @param {string} heading
      * @param {string} sentence
      * @param {{ label: string, act: () => void }} [nextStep]
+     * @param {string} [kind] of the error that it is about
      */
-    show(heading, sentence, nextStep) {
+    show(heading, sentence, nextStep, kind) {
+      shown = kind;
       title.textContent = heading;
       text.textContent = sentence;
       button.hidden = !nextStep;
@@ -26,8 +30,9 @@ export function createNotice() {
       root.hidden = false;
     },
 
-    hide() {
-      root.hidden = true;
+    /** @param {string} [kind] it is hidden only where it is about an error of this kind */
+    hide(kind = shown) {
+      if (kind === shown) root.hidden = true;
     },
   };
 }

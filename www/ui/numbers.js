@@ -3,7 +3,7 @@
 import { texts } from '../texts.js';
 import { create, element } from './dom.js';
 
-/** @import { EngineInfo, GenerateResult } from '../pkg/cache_steering.js' */
+/** @import { EngineInfo, GenerateResult, LaneResult } from '../pkg/cache_steering.js' */
 
 export function createNumbers() {
   const root = element('numbers', HTMLDListElement);
@@ -23,12 +23,17 @@ export function createNumbers() {
 
     /** Takes the room that the figures will have, so that nothing moves when they come. */
     start() {
-      if (root.childElementCount === 0) fill(texts.numbers.names.map((name) => [name, '–', '']));
+      fill(texts.numbers.names.map((name) => [name, '–', '']));
     },
 
-    /** @param {GenerateResult} result @param {EngineInfo} info @param {boolean} wasHidden whether the tab was in the background meanwhile */
-    show(result, info, wasHidden) {
-      fill(texts.numbers.rows(result, info, wasHidden));
+    /**
+     * @param {GenerateResult} result
+     * @param {(LaneResult | undefined)[]} answers all that are shown, also those of before
+     * @param {EngineInfo} info
+     * @param {boolean} wasHidden whether the tab was in the background meanwhile
+     */
+    show(result, answers, info, wasHidden) {
+      fill(texts.numbers.rows(result, answers, info, wasHidden));
     },
   };
 }

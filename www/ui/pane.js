@@ -149,11 +149,11 @@ export function createPane(root) {
       answer.classList.remove('streaming');
     },
 
-    /** Nothing more comes, as far as one knows. */
-    giveUp() {
+    /** Nothing more comes, as far as one knows. @param {string} words in place of an answer */
+    giveUp(words) {
       drawNow();
       answer.classList.remove('streaming');
-      if (answer.classList.contains('waiting')) wait(texts.pane.stoppedEarly, false);
+      if (answer.classList.contains('waiting')) wait(words, false);
     },
 
     /** The end of an answer whose speed is not this device's. @param {number} count of tokens @param {StopReason} reason */

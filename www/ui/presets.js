@@ -13,24 +13,28 @@ const USUAL_MAX = 10;
 /**
  * @param {Preset[]} first at least one
  * @param {(preset: Preset) => void} onChoose a preset was chosen
- * @param {(preset: Preset, strength: number) => void} onChange the preset or the strength changed
+ * @param {() => void} onChange the preset or the strength changed
  */
 export function createPresets(first, onChoose, onChange) {
   const list = element('presets', HTMLDivElement);
   const slider = element('strength', HTMLInputElement);
   const value = element('strength-value', HTMLOutputElement);
   const mark = element('strength-mark', HTMLSpanElement);
+  const start = element('strength-start', HTMLSpanElement);
   const end = element('strength-end', HTMLSpanElement);
   let chosen = first[0];
   /** @type {Preset[]} */
   let all = [];
 
+  /** How far along the slider a strength is. @param {number} strength */
+  const shareOf = (strength) => (strength - Number(slider.min)) / (Number(slider.max) - Number(slider.min));
+
   function showStrength() {
-    const words = texts.strength.value(slider.valueAsNumber, chosen.recommended.values);
+    const words = texts.strength.value(slider.valueAsNumber, chosen);
     value.textContent = words;
     slider.setAttribute('aria-valuetext', words);
-    slider.parentElement?.style.setProperty('--at', String(slider.valueAsNumber / Number(slider.max)));
-    onChange(chosen, slider.valueAsNumber);
+    slider.parentElement?.style.setProperty('--at', String(shareOf(slider.valueAsNumber)));
+    onChange();
   }
 
   /** @param {Preset} preset */
@@ -39,8 +43,10 @@ export function createPresets(first, onChoose, onChange) {
     // Vectors from elsewhere may want more than those of the site.
     slider.max = end.textContent = String(Math.max(USUAL_MAX, Math.ceil(1.5 * preset.recommended.values)));
     slider.min = String(Math.min(0, Math.floor(1.5 * preset.recommended.values)));
+    start.textContent = Number(slider.min) < 0 ? slider.min : texts.strength.off;
     slider.value = String(preset.recommended.values);
-    mark.style.setProperty('--mark', String(preset.recommended.values / Number(slider.max)));
+    mark.textContent = preset.isGuess ? texts.strength.guess : texts.strength.recommended;
+    mark.style.setProperty('--mark', String(shareOf(preset.recommended.values)));
     onChoose(preset);
     showStrength();
   }

@@ -1,6 +1,7 @@
 /** Where the answers of a run are shown: in two panes or in eight, with the picture of the cache and the figures. */
 
 import { adviceFor } from '../advice.js';
+import { penaltyOf } from '../lanes.js';
 import { texts } from '../texts.js';
 import { createMultiverse } from './multiverse.js';
 import { createNumbers } from './numbers.js';
@@ -13,6 +14,8 @@ import { createNumbers } from './numbers.js';
  * @import { createMemory } from './memory.js'
  * @import { Pane } from './pane.js'
  */
+
+/** Tokens of the prompts, which differ where the two sides have said different things before. @typedef {{ plain: number, steered: number }} Prompts */
 
 /** Of a comparison, in the order of the lanes. */
 export const SIDES = /** @type {const} */ (['plain', 'steered']);
@@ -29,53 +32,53 @@ export function createStage({ two, memory, advanced, onUse }) {
   const multiverse = createMultiverse(onUse);
   /** Those of the answers that come or came last. */
   let panes = two;
-  /** Those for which words are held up. @type {Lane[] | undefined} */
-  let held;
+  /** Whether answers are on their way to the panes. */
+  let isOpen = false;
   let wasHidden = false;
   document.addEventListener('visibilitychange', () => { wasHidden ||= document.hidden; });
 
-  /** @param {Run} run @param {number} tokens of the prompt @param {number} layers of the model */
-  function showWrite({ view, lanes }, tokens, layers) {
+  /** @param {Run} run @param {Prompts} prompts @param {number} layers of the model */
+  function showWrite({ view, lanes }, prompts, layers) {
     const steered = lanes.findLast(({ strength }) => strength !== 0);
     if (!steered) {
-      memory.plain(tokens);
+      memory.plain(prompts.plain);
       return;
     }
-    const { preset: { label }, strength } = steered;
-    const what = view === 'two' ? texts.memory.what(label, strength) : texts.memory.whats(view === 'strengths', label);
-    memory.steered({ tokens, what, ofMany: view !== 'two', layers, firstLayer: advanced.firstLayer, lastLayer: advanced.lastLayer ?? layers - 1 });
+    const { preset, strength } = steered;
+    const what = view === 'two' ? texts.memory.what(preset.label, strength) : texts.memory.whats(view === 'strengths', preset.label);
+    const { firstLayer, lastLayer = layers - 1 } = advanced.of(preset);
+    memory.steered({ prompts, what, ofMany: view !== 'two', layers, firstLayer, lastLayer });
   }
 
   return {
     /** Takes the room that figures will have. */
     start: numbers.start,
 
-    /** Says what takes its time before an answer can come. @param {View} view @param {Lane[]} lanes @param {string} words */
-    hold(view, lanes, words) {
-      if (view === 'two') {
-        multiverse.close();
-        panes = two;
-        two[1].hold(words);
-        return;
-      }
-      if (held !== lanes) panes = multiverse.open(lanes);
-      held = lanes;
-      for (const pane of panes) pane.hold(words);
-    },
-
-    /** Makes room for the answers that a run lacks. @param {Run} run */
-    open({ view, lanes, results, turns }) {
-      wasHidden = document.hidden;
+    /** Has a pane for each answer that is wanted. @param {View} view @param {Lane[]} lanes */
+    set(view, lanes) {
+      isOpen = false;
       if (view !== 'two') {
         panes = multiverse.open(lanes);
-        for (const pane of panes) pane.start();
         return;
       }
       multiverse.close();
       panes = two;
-      two[1].note = texts.pane.steeredNote(lanes[1].preset.label, lanes[1].strength);
-      two.forEach((pane, i) => {
-        if (!results[i]) pane.start(turns.map((turn) => ({ question: turn.question, text: turn[SIDES[i]] })));
+      const [plain, steered] = lanes;
+      two[0].note = texts.pane.plainNote(penaltyOf(plain, advanced));
+      two[1].note = texts.pane.steeredNote(steered.preset.label, steered.strength, penaltyOf(steered, advanced));
+    },
+
+    /** Says what takes its time before an answer can come. @param {string} words */
+    hold(words) {
+      for (const pane of panes) if (pane !== two[0]) pane.hold(words);
+    },
+
+    /** Lets the answers come that a run lacks. @param {Run} run */
+    open({ results, turns }) {
+      wasHidden = document.hidden;
+      isOpen = true;
+      panes.forEach((pane, i) => {
+        if (!results[i]) pane.start(turns.map((turn) => ({ question: turn.question, text: turn[SIDES[Math.min(i, 1)]] })));
       });
     },
 
@@ -88,14 +91,16 @@ export function createStage({ two, memory, advanced, onUse }) {
      * @returns {(event: GenerateEvent) => void}
      */
     listen(run, first, room, { model: { layers } }) {
-      let promptTokens = 0;
+      /** @type {Prompts} */
+      let prompts = { plain: 0, steered: 0 };
       let written = false;
       return (event) => {
         if (event.type === 'prompt') {
-          promptTokens = event.tokens;
-          memory.reading(promptTokens, room);
+          const [plain = 0] = [...run.results.flatMap((kept) => kept?.promptTokens ?? []), ...event.tokens];
+          prompts = { plain, steered: event.tokens.at(-1) ?? 0 };
+          memory.reading(prompts, room);
         } else if (event.type === 'token') {
-          if (!written) showWrite(run, promptTokens, layers);
+          if (!written) showWrite(run, prompts, layers);
           written = true;
           panes[first + event.lane].append(event.text);
           memory.grow([panes[0].tokens, panes[panes.length - 1].tokens]);
@@ -105,24 +110,34 @@ export function createStage({ two, memory, advanced, onUse }) {
       };
     },
 
-    /** @param {GenerateResult} result @param {number} first the lane of the run that its first answer is of @param {EngineInfo} info */
-    settle(result, first, info) {
+    /** @param {Run} run @param {GenerateResult} result @param {number} first the lane of the run that its first answer is of @param {EngineInfo} info */
+    settle({ results }, result, first, info) {
       result.lanes.forEach((lane, i) => panes[first + i].settle(lane));
-      numbers.show(result, info, wasHidden);
+      numbers.show(result, results, info, wasHidden);
+      memory.end();
     },
 
-    /** All answers are there. @param {Run} run */
-    finish({ view, lanes, results }) {
+    /** All answers are there. @param {Run} run @param {EngineInfo} info */
+    finish({ view, lanes, results }, { backend }) {
       if (view !== 'two') return;
       const write = results[1]?.write;
       if (write) memory.measured(write);
-      const advice = adviceFor(lanes[1], results, wasHidden);
+      const advice = adviceFor(lanes[1], results, backend, wasHidden);
       if (advice) two[advice.side].advise(advice.text);
     },
 
-    /** Nothing more comes. */
-    giveUp() {
-      for (const pane of panes) pane.giveUp();
+    /** Nothing more comes. @param {string} words in place of an answer */
+    giveUp(words) {
+      for (const pane of panes) {
+        if (isOpen) pane.giveUp(words);
+        else pane.hold(words);
+      }
+      memory.end();
+    },
+
+    /** What is to be said of the last answer. @param {string} words */
+    advise(words) {
+      panes[panes.length - 1].advise(words);
     },
 
     clear() {

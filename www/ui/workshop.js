@@ -33,6 +33,7 @@ export function createWorkshopForm(actions) {
   const make = element('workshop-make', HTMLButtonElement);
   const bar = element('workshop-progress', HTMLProgressElement);
   const status = element('workshop-status', HTMLParagraphElement);
+  const undo = element('workshop-undo', HTMLButtonElement);
   const file = element('workshop-file', HTMLInputElement);
   const own = element('workshop-own', HTMLUListElement);
   const written = element('workshop-written', HTMLFieldSetElement);
@@ -164,6 +165,14 @@ export function createWorkshopForm(actions) {
     /** @param {string} text */
     set status(text) {
       status.textContent = text;
+      undo.hidden = true;
+    },
+
+    /** Offers a step beside the status, until there is another one. @param {string} label @param {() => void} act */
+    offer(label, act) {
+      undo.textContent = label;
+      undo.onclick = act;
+      undo.hidden = false;
     },
 
     /** @param {{ done: number, total: number, stability?: number }} progress */
