@@ -159,11 +159,12 @@ export class EngineClient {
 
   /**
    * Looks into the last answers, a plain and a steered one.
+   * @param {number[]} answer the tokens of the steered one
    * @param {(progress: { done: number, total: number }) => void} onProgress
    * @returns {Promise<Inspection>}
    */
-  inspect(onProgress) {
-    return this.#call({ type: 'inspect' }, onProgress);
+  inspect(answer, onProgress) {
+    return this.#call({ type: 'inspect', answer: Uint32Array.from(answer) }, onProgress);
   }
 
   /**

@@ -34,3 +34,7 @@ export const rate = (perSecond) => (perSecond < 100 ? oneDigit.format(perSecond)
 
 /** A strength without needless zeros. @param {number} value */
 export const strength = (value) => String(Math.round(value * 100) / 100);
+
+/** JSON to be read by people as well: a list of numbers is one line. @param {unknown} value */
+export const json = (value) =>
+  JSON.stringify(value, null, 1).replace(/\[\n\s*([-\d][-+.\deE,\s]*?)\n\s*\]/g, (_, list) => `[${list.replace(/\s+/g, ' ')}]`);

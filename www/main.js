@@ -96,7 +96,7 @@ async function start(list, presetsOf, recorded) {
     if (looking) session.client?.stop();
     await Promise.all([looking, playground.end()]);
   };
-  const share = createShare({ link, isOwn: () => shown?.preset.own ?? false, text: () => written(asMarkdown), json: () => written(asJson) });
+  const share = createShare({ link, toSay: () => texts.share.linkCopied(shown?.preset.own ?? false, shown !== undefined && shown.turns.length > 0), text: () => written(asMarkdown), json: () => written(asJson) });
   const workshop = createWorkshop(session, presetChoice, complainOfWork);
   offerLab({
     session,
@@ -162,9 +162,13 @@ async function start(list, presetsOf, recorded) {
     if (!shared) return false;
     takeOver({ ...shared, fields: shared.settings });
     composer.question = shared.question;
-    notice.show(texts.share.openedTitle, texts.share.opened(presetChoice.chosen.label, presetChoice.strength, models.chosen.label, session.info !== undefined));
+    notice.show(texts.share.openedTitle, texts.share.opened(choicesInWords(), models.chosen.label, session.info !== undefined));
     reveal('notice', 'start');
     return true;
+  }
+
+  function choicesInWords() {
+    return [texts.memory.what(presetChoice.chosen.label, presetChoice.strength), composer.viewInWords, ...advanced.changes];
   }
 
   async function startOver() {
@@ -176,6 +180,7 @@ async function start(list, presetsOf, recorded) {
     recordings.end();
     playground.forget();
     share.hide();
+    how.clear();
     advanced.settings = {};
     composer.view = 'two';
     composer.edit('', false);
@@ -211,6 +216,7 @@ async function start(list, presetsOf, recorded) {
     presetChoice.choose(preset);
     presetChoice.strength = strength;
     restart();
+    reveal('comparison');
   }
 
   /** @param {string} question @param {After} after */
@@ -314,7 +320,8 @@ async function start(list, presetsOf, recorded) {
       if (!(await playground.recall())) return;
       composer.state = 'busy';
       inside.progress(0);
-      inside.show(await client.inspect(({ done, total }) => inside.progress(done / total)));
+      const answer = shown?.results[1]?.tokens ?? [];
+      inside.show(await client.inspect(answer, ({ done, total }) => inside.progress(done / total)));
     } catch (error) {
       inside.show();
       complainOfWork(error, look);

@@ -35,6 +35,7 @@ import { SIDES } from './ui/stage.js';
  * @property {string} [plainKey] what the plain answer follows from, where it is complete
  * @property {number} [cacheUse] of the session, when they were in the cache
  * @property {VectorInfo} [vector] of the last lane that is steered
+ * @property {GenerateRequest} request that they answer
  * @property {GenerateResult} [latest] the last one that came from the engine
  */
 
@@ -53,7 +54,7 @@ import { SIDES } from './ui/stage.js';
  * @param {(error: unknown, again: () => void) => void} parts.complain
  */
 export function createPlayground({ session, presetChoice, advanced, composer, stage, inside, whenReady, onResult, complain }) {
-  const askedLine = createAsked({ onEdit: edit, onAgain: () => asked && whenReady(retry(asked)) });
+  const askedLine = createAsked({ onEdit: edit, onAgain: askAgain });
   /** The question that is shown. @type {Asked | undefined} */
   let asked;
   /** The last answers that came. @type {Run | undefined} */
@@ -72,20 +73,20 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   let idle = Promise.resolve();
 
   /** @param {Asked} what */
-  const retry = (what) => () => answer(what);
+  const retry = (what) => () => answer(what, true);
 
-  /** @param {Asked} what */
-  function answer(what) {
+  /** @param {Asked} what @param {boolean} isAsked now; who changes a setting stays where it is */
+  function answer(what, isAsked) {
     if (doing !== 'idle') return idle;
     if (!session.isFree) {
       complain(busy(), () => whenReady(retry(what)));
       return idle;
     }
-    return (idle = untilWanted(what));
+    return (idle = untilWanted(what, isAsked));
   }
 
-  /** Answers a question, until nobody wants it otherwise any more. @param {Asked} what */
-  async function untilWanted(what) {
+  /** Answers a question, until nobody wants it otherwise any more. @param {Asked} what @param {boolean} isAsked */
+  async function untilWanted(what, isAsked) {
     const before = run;
     doing = 'preparing';
     stopping = isOutdated = false;
@@ -95,7 +96,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     onResult(undefined);
     stage.start();
     askedLine.show(what.question, what.turns.length);
-    reveal('comparison');
+    if (isAsked) reveal('comparison');
     announce(texts.status.answering);
     try {
       let answered;
@@ -103,7 +104,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
         anew = false;
         answered = await once(what);
       } while (anew && !stopping);
-      if (answered) finish(answered);
+      if (answered) finish(answered, before);
       else giveUp(before, texts.pane.stoppedEarly);
     } catch (error) {
       giveUp(before, texts.pane.failed);
@@ -131,7 +132,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
       stop();
       return;
     }
-    await answer({ question, turns: turnsBefore(after) });
+    await answer({ question, turns: turnsBefore(after) }, true);
   }
 
   /** @param {After} after */
@@ -144,6 +145,13 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   function turnOf({ question, lanes: [, { preset, strength }], results }) {
     const [plain, steered] = results.map((result) => result?.text ?? '');
     return { question, plain, steered, style: preset.label, strength };
+  }
+
+  /** The same once more, with another seed where there is chance. */
+  function askAgain() {
+    if (!asked) return;
+    advanced.reseed();
+    whenReady(retry(asked));
   }
 
   function edit() {
@@ -186,7 +194,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     const first = plain ? 1 : 0;
     const results = lanes.map((_, i) => (i < first ? plain : undefined));
     /** @type {Run} */
-    const fresh = { question, turns, ...choices, lanes, results, vector, cacheUse };
+    const fresh = { question, turns, ...choices, lanes, results, vector, cacheUse, request };
     stage.open(fresh);
     doing = 'generating';
     const result = await client.generate(
@@ -223,12 +231,15 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     return { vector, offset: advanced.offset ?? offset ?? '' };
   }
 
-  /** @param {Run} answered */
-  function finish(answered) {
-    const { view, lanes, results } = answered;
+  /** @param {Run} answered @param {Run | undefined} before */
+  function finish(answered, before) {
+    const { view, lanes, results, turns } = answered;
     if (session.info) stage.finish(answered, session.info);
-    inside.offer(view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 1);
+    inside.offer(view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 0);
     composer.canFollowUp = view === 'two';
+    // Turns are the very same ones only where the same question was asked again.
+    const isSame = before?.turns === turns && results.every((result, i) => result?.text === before.results[i]?.text);
+    if (isSame && advanced.isCertain) askedLine.tell(texts.asked.same);
     onResult(answered);
     const stopped = results.some((result) => result?.stopReason === 'cancelled');
     announce(texts.status.done(results.map((result) => result?.tokens.length ?? 0), stopped));
@@ -241,7 +252,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
       anew = true;
       if (doing === 'generating') session.client?.stop();
     } else if (session.isFree) {
-      void answer(asked);
+      void answer(asked, false);
     } else {
       isOutdated = true;
     }
@@ -260,7 +271,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     /** Brings the last answers back into the cache, where something else has used it. @returns whether they are there */
     async recall() {
       if (!run || run.cacheUse === session.cacheUse) return run !== undefined;
-      await answer(run);
+      await answer(run, false);
       return !stopping && run.cacheUse === session.cacheUse;
     },
 

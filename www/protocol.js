@@ -20,7 +20,7 @@
 /** @typedef {{ type: 'vectorFile', id: number, name: string }} VectorFileCall */
 /** @typedef {{ type: 'extract', id: number, request: ExtractRequest }} ExtractCall */
 /** @typedef {{ type: 'calibrate', id: number, name: string, questions: string }} CalibrateCall */
-/** @typedef {{ type: 'inspect', id: number }} InspectCall */
+/** @typedef {{ type: 'inspect', id: number, answer: Uint32Array }} InspectCall */
 /** @typedef {{ type: 'evaluate', id: number, request: EvaluateRequest }} EvaluateCall */
 /**
  * @typedef {LoadCall | LoadVectorCall | AddVectorCall | VectorFileCall | ExtractCall | CalibrateCall

@@ -3,6 +3,9 @@
  * Links carry no answers, and nothing is sent anywhere: what follows the # stays in the browser.
  */
 
+import { json } from './format.js';
+import { texts } from './texts.js';
+
 /**
  * @import { EngineInfo } from './pkg/cache_steering.js'
  * @import { Run } from './playground.js'
@@ -52,25 +55,35 @@ export function sharedByAddress() {
 /** @param {Run['lanes'][number]} lane */
 const headline = ({ title, preset, strength }) => (strength === 0 ? title : `${title}: ${preset.label} × ${strength}`);
 
+/** A question, whatever stands in it. @param {string} text */
+const quoted = (text) => text.split('\n').map((line) => `> ${line}`).join('\n');
+
 /** The conversation as Markdown. @param {Transcript} transcript */
 export const asMarkdown = ({ run, model, link }) => [
   ...run.turns.map(({ question, plain, steered, style, strength }) =>
-    `**${question}**\n\n### Plain\n\n${plain}\n\n### Steered: ${style} × ${strength}\n\n${steered}`),
-  `**${run.question}**`,
+    `${quoted(question)}\n\n### Plain\n\n${plain}\n\n### Steered: ${style} × ${strength}\n\n${steered}`),
+  quoted(run.question),
   ...run.lanes.map((lane, i) => `### ${headline(lane)}\n\n${run.results[i]?.text.trim() ?? ''}`),
-  `${model.label}, in the browser, with one write to its KV cache. [The same question and settings](${link})`,
+  `${model.label}, ${texts.share.inBrowser} [${texts.share.sameAgain(run.turns.length > 0)}](${link})`,
 ].join('\n\n');
 
-/** The same with all figures, for programs. @param {Transcript} transcript */
-export const asJson = ({ run, info, link }) => JSON.stringify({
-  model: info?.model,
-  backend: info?.backend,
-  device: info?.device,
-  settings: run.settings,
-  earlier: run.turns,
-  question: run.question,
-  answers: run.lanes.map(({ preset, strength }, i) => ({ style: strength === 0 ? null : preset.id, strength, ...run.results[i] })),
-  timings: run.latest?.timings,
-  memory: run.latest?.memory,
-  link,
-}, null, 1);
+/** The same with all settings and figures, for programs. @param {Transcript} transcript */
+export function asJson({ run, model, info, link }) {
+  const { lanes, messages, ...settings } = run.request;
+  return json({
+    model: { label: model.label, ...info?.model },
+    backend: info?.backend,
+    device: info?.device,
+    system: messages.find(({ role }) => role === 'system')?.content ?? null,
+    ...settings,
+    earlier: run.turns,
+    question: run.question,
+    answers: run.lanes.map(({ preset, strength }, i) => {
+      const { offset, repetitionPenalty, steering } = lanes[i];
+      return { style: strength === 0 ? null : preset.id, strength, offset, repetitionPenalty, steering, ...run.results[i] };
+    }),
+    timings: run.latest?.timings,
+    memory: run.latest?.memory,
+    link,
+  });
+}

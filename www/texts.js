@@ -34,6 +34,8 @@ const continued = (reason) => reason.charAt(0).toLowerCase() + reason.slice(1);
 export const texts = {
   composer: {
     placeholder: 'Ask something a person would explain in a few steps',
+    /** @param {string} view */
+    view: (view) => `Answers: ${view}`,
     followUp: 'Go on from both answers: each side remembers its own',
   },
   ask: 'Ask',
@@ -161,6 +163,10 @@ export const texts = {
 
   advanced: {
     turnedLayers: 'The last steered layer comes before the first one.',
+    /** @param {string} name @param {string} value */
+    change: (name, value) => `${name}: ${value}`,
+    on: 'yes',
+    off: 'no',
   },
 
   memory: {
@@ -180,7 +186,7 @@ export const texts = {
      * @returns {[string, string, string]}
      */
     steered: ({ plain, steered }, what, layers, ofMany) => [
-      `${plain === steered ? `Your prompt filled ${format.count(plain)} slots of memory`
+      `${plain === steered ? `The prompt filled ${format.count(plain)} slots of memory`
         : `The conversation filled ${format.count(plain)} slots of memory for the plain side and ${format.count(steered)} for the steered one`}. ${
         ofMany ? 'For each steered answer' : 'For the steered answer only'}, `,
       what,
@@ -193,7 +199,7 @@ export const texts = {
     /** @param {string} largest @param {number} layer */
     measured: (largest, layer) => ` At the most, in layer ${layer}, what was added is ${largest} times as long as what was there.`,
     /** @param {number} tokens */
-    plain: (tokens) => `Your prompt filled ${format.count(tokens)} slots of memory. The strength is off: nothing was added, and both answers are the same.`,
+    plain: (tokens) => `The prompt filled ${format.count(tokens)} slots of memory. The strength is off: nothing was added, and both answers are the same.`,
   },
 
   recording: {
@@ -227,19 +233,26 @@ export const texts = {
   },
 
   share: {
-    linkCopied: 'The link is on the clipboard. It brings the question and the settings, not the answers.',
-    ownLinkCopied: 'The link is on the clipboard. It brings the question and the settings; a style of your own stays here: export its vector to share it.',
+    /** @param {boolean} isOwn whether the style is the visitor's own @param {boolean} isFollowUp */
+    linkCopied: (isOwn, isFollowUp) => [
+      `The link is on the clipboard. It brings the ${isFollowUp ? 'last question' : 'question'} and the settings, not the answers${isFollowUp ? ' and not what was said before' : ''}.`,
+      isOwn ? 'A style of your own stays here: export its vector to share it.' : '',
+    ].filter(Boolean).join(' '),
+    /** @param {boolean} isFollowUp */
+    sameAgain: (isFollowUp) => (isFollowUp ? 'The last question alone, with the same settings' : 'The same question and settings'),
+    inBrowser: 'in the browser, with one write to its KV cache.',
     textCopied: 'The conversation is on the clipboard, as Markdown.',
     saved: 'The conversation is saved, with its settings and figures.',
     openedTitle: 'A question was shared with you',
-    /** @param {string} label @param {number} strength @param {string} model @param {boolean} isLoaded */
-    opened: (label, strength, model, isLoaded) =>
-      `It stands below, with the settings that it was asked with: ${label} × ${format.strength(strength)}. ${isLoaded ? 'Press' : 'Nothing has been loaded yet: press'} Ask, and ${model} answers it on your device, plain and steered.`,
+    /** @param {string[]} settings in words @param {string} model @param {boolean} isLoaded */
+    opened: (settings, model, isLoaded) =>
+      `It stands below, with the settings that it was asked with: ${settings.join('; ')}. ${isLoaded ? 'Press' : 'Nothing has been loaded yet: press'} Ask, and ${model} answers it on your device.`,
   },
 
   asked: {
     /** @param {string} question @param {number} turns */
     line: (question, turns) => `${turns === 0 ? 'You asked' : 'You went on'}: ${question}`,
+    same: 'The same answers as before: at temperature 0 there is no chance in them. “Advanced” has the temperature.',
   },
 
   lanes: {
@@ -285,7 +298,7 @@ export const texts = {
       return /** @type {[string, string][]} */ ([
         [texts.memory.both(answers[0]?.promptTokens ?? 0, answers.at(-1)?.promptTokens ?? 0), 'tokens'],
         prefillTokens === 0 ? ['none', 'the prompt was in memory already'] : [format.milliseconds(prefillMs), `for ${format.count(prefillTokens)} tokens${away}`],
-        [format.milliseconds(firstTokenMs), `after the question${away}`],
+        [format.milliseconds(firstTokenMs), `after the request${away}`],
         written ? [steeringMs > 0 ? format.microseconds(1000 * steeringMs) : 'under 1 ms', decoded ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once'] : ['none', 'the strength is off'],
         decoded ? [format.rate(1000 / perToken), `steps/s, ${atOnce} a step${away}`] : ['none', ''],
         [format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of the processor'],
@@ -383,11 +396,15 @@ export const texts = {
     progress: (done, total, stability) =>
       `${done} of ${total}${stability === undefined ? '' : `, stable to ${Math.round(100 * stability)} %`}`,
     making: 'Reading the examples',
-    /** @param {string} label @param {boolean} kept @param {number} [stability] */
-    made: (label, kept, stability) => {
-      const agree = stability === undefined ? '' : ` One half of the examples and the other agree to ${Math.round(100 * stability)} %.`;
-      return `${label} is ready and chosen above${kept ? '' : '; this browser does not keep it'}.${agree} Ask something.`;
-    },
+    /** @param {string} label @param {boolean} kept */
+    imported: (label, kept) => `${label} is ready and chosen above${kept ? '' : '; this browser does not keep it'}.`,
+    /** @param {string} label @param {boolean} kept @param {number | undefined} stability @param {boolean} beginAlike */
+    made: (label, kept, stability, beginAlike) => [
+      texts.workshop.imported(label, kept),
+      stability === undefined ? '' : `One half of the examples and the other agree to ${Math.round(100 * stability)} %.`,
+      beginAlike ? '' : 'They do not begin alike, and such a style seldom shows.',
+      'Ask something, or find its strength below.',
+    ].filter(Boolean).join(' '),
     calibrating: 'Trying strengths, from the lowest up',
     /** @param {number} strength */
     found: (strength) => `The lowest strength that shows the style is ${format.strength(strength)}.`,

@@ -47,7 +47,7 @@ async function answer(call, tell) {
     case 'extract': return ready.extract(call.request, tell);
     case 'calibrate': return ready.calibrate(call.name, call.questions, tell);
     case 'evaluate': return ready.evaluate(call.request, tell);
-    case 'inspect': return ready.inspect(tell);
+    case 'inspect': return ready.inspect(call.answer, tell);
     case 'generate': return ready.generate(call.request, tell);
     case 'benchmark': return ready.benchmark(call.request, tell);
   }

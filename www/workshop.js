@@ -69,8 +69,13 @@ export function createWorkshop(session, presetChoice, complain) {
     form.busy = false;
   }
 
-  /** @param {Style} style @param {ContrastItem[]} items @param {ContrastivePair[]} pairs instead of them, if any */
-  function make(style, items, pairs) {
+  /**
+   * @param {Style} style
+   * @param {ContrastItem[]} items
+   * @param {ContrastivePair[]} pairs instead of them, if any
+   * @param {boolean} beginAlike whether all do
+   */
+  function make(style, items, pairs, beginAlike) {
     const before = session.kept(style.id);
     void run(texts.workshop.making, async () => {
       /** @type {number | undefined} */
@@ -80,7 +85,8 @@ export function createWorkshop(session, presetChoice, complain) {
         form.progress(progress);
       });
       const { id, label, description, recommended, repetitionPenalty } = style;
-      return add({ id, label, description, recommended, isGuess: true, repetitionPenalty, own: true }, stability);
+      const isKept = await add({ id, label, description, recommended, isGuess: true, repetitionPenalty, own: true });
+      return texts.workshop.made(label, isKept, stability, beginAlike);
     }, before);
   }
 
@@ -91,15 +97,16 @@ export function createWorkshop(session, presetChoice, complain) {
       const id = `own-${name}`;
       const added = await session.add(id, new Uint8Array(await file.arrayBuffer()));
       const { label = name, description = '', recommended, repetitionPenalty = 1 } = added;
-      return add({ id, label, description, recommended, repetitionPenalty, own: true });
+      const isKept = await add({ id, label, description, recommended, repetitionPenalty, own: true });
+      return texts.workshop.imported(label, isKept);
     });
   }
 
-  /** @param {Preset} preset @param {number} [stability] @returns {Promise<string>} what to say of it */
-  async function add(preset, stability) {
+  /** @param {Preset} preset @returns {Promise<boolean>} whether it will be there at the next visit */
+  async function add(preset) {
     const isKept = await session.keep(preset);
     offer(preset);
-    return texts.workshop.made(preset.label, isKept, stability);
+    return isKept;
   }
 
   /** @param {Preset} preset */

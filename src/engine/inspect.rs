@@ -65,19 +65,20 @@ pub struct Candidate {
 
 impl Engine {
     /// Compares a lane that was steered and then decoded with the same prompt without steering: the
-    /// slot that was written to, and, token by token of the steered answer, what comes next in each and how
+    /// slot that was written to, and, token by token of the steered `answer`, what comes next in each and how
     /// much attention goes to the slot. The plain lane is given that prompt, as far as it holds another, as in
     /// a conversation of two sides; it holds the steered answer afterwards. The observer hears of the prompt
     /// first.
     ///
     /// # Errors
-    /// [`Error::InvalidRequest`] for lanes that do not exist or are the same, or where not exactly one
-    /// position was steered; [`Error::NotANumber`], [`Error::Cancelled`], or as
+    /// [`Error::InvalidRequest`] for lanes that do not exist or are the same, for an answer that the steered
+    /// one did not give, or where not exactly one position was steered; [`Error::NotANumber`], [`Error::Cancelled`], or as
     /// [`Backend::forward`](crate::backend::Backend::forward).
     pub async fn inspect(
         &mut self,
         plain: usize,
         steered: usize,
+        answer: &[u32],
         observer: &mut dyn Observer<PrefillProgress>,
     ) -> Result<Inspection> {
         let Steered::At(position) = self.lane(steered)?.steered else {
@@ -92,6 +93,15 @@ impl Engine {
         }
         let tokens = self.lane(steered)?.tokens.clone();
         let prompt = position + 1;
+        // The first input is the prompt's last token; the answer's last one was never an input.
+        let inputs = tokens.get(prompt..prompt + answer.len());
+        let Some(inputs) =
+            inputs.filter(|inputs| answer.starts_with(inputs.get(1..).unwrap_or(&[])))
+        else {
+            return Err(Error::InvalidRequest(
+                "there is nothing to look into: the steered lane holds another answer".into(),
+            ));
+        };
         let kept = self.keep_prefix(plain, &tokens[..prompt])?;
         self.prefill(&[(plain, &tokens[kept..prompt])], observer)
             .await?;
@@ -102,7 +112,7 @@ impl Engine {
         let changes = [(&before.keys, &after.keys), (&before.values, &after.values)];
         let [keys, values] = changes.map(|(before, after)| changes_of(before, after, heads, size));
         let tokens = self
-            .compare([plain, steered], prompt, &tokens, observer)
+            .compare([plain, steered], prompt, inputs, answer, observer)
             .await?;
         Ok(Inspection {
             position,
@@ -112,12 +122,14 @@ impl Engine {
         })
     }
 
-    /// What comes after each token from `start` on, in two lanes that are both made to hold `tokens`.
+    /// What comes after each of some tokens, and was then chosen, in two lanes that are both made to hold
+    /// these from `start` on.
     async fn compare(
         &mut self,
         lanes: [usize; 2],
         start: usize,
-        tokens: &[u32],
+        inputs: &[u32],
+        chosen: &[u32],
         observer: &mut dyn Observer<PrefillProgress>,
     ) -> Result<Vec<TokenInspection>> {
         for lane in lanes {
@@ -126,8 +138,7 @@ impl Engine {
         // The steered one is the last before them.
         let slot = start - 1;
         let vocab_size = self.model.config.vocab_size;
-        let inputs = &tokens[start..];
-        let total = inputs.len().saturating_sub(1);
+        let total = chosen.len();
         let mut compared = Vec::with_capacity(total);
         for chunk in inputs.chunks(BATCH.min(self.max_rows() / 2).max(1)) {
             let mut found = Vec::with_capacity(2);
@@ -140,10 +151,7 @@ impl Engine {
             let distributions = plain.logits.chunks(vocab_size);
             let pairs = distributions.zip(steered.logits.chunks(vocab_size));
             for (row, (plain_p, steered_p)) in pairs.enumerate() {
-                // After the last token comes nothing that was chosen.
-                let Some(&token) = inputs.get(compared.len() + 1) else {
-                    break;
-                };
+                let token = chosen[compared.len()];
                 let [plain, steered] = [plain, steered]
                     .map(|found| self.mean_weights(&found.weights, chunk.len(), row));
                 let attention = SlotAttention { steered, plain };

@@ -47,12 +47,12 @@ impl Rate {
     }
 }
 
-/// A mean of a number of answers.
+/// A mean of what answers have, a length or a time, which is never negative.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Mean {
     /// The mean.
     pub mean: f64,
-    /// The 95 % interval of the mean, by the normal distribution.
+    /// The 95 % interval of the mean, by the normal distribution, as far as it is not below 0.
     pub interval: [f64; 2],
 }
 
@@ -72,7 +72,7 @@ impl Mean {
         };
         Some(Self {
             mean,
-            interval: [mean - Z * error, mean + Z * error],
+            interval: [(mean - Z * error).max(0.0), mean + Z * error],
         })
     }
 }
@@ -98,6 +98,8 @@ mod tests {
         let mean = Mean::new(&[1.0, 2.0, 3.0, 4.0]).unwrap();
         assert_eq!(mean.mean, 2.5);
         assert!((mean.interval[1] - 2.5 - Z * 0.645_497).abs() < 1e-6);
+        let skewed = Mean::new(&[0.0, 0.0, 0.0, 9.0]).unwrap();
+        assert_eq!((skewed.mean, skewed.interval[0]), (2.25, 0.0));
         assert_eq!(Mean::new(&[7.0]).unwrap().interval, [7.0, 7.0]);
         assert_eq!(Mean::new(&[]), None);
     }

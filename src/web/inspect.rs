@@ -12,8 +12,8 @@ const STEERED: usize = 1;
 
 #[wasm_bindgen]
 impl WebEngine {
-    /// Compares the answers of the last `generate`, of which the first was plain and the second
-    /// steered: what was added to the cache, what else could have come at each token of the steered
+    /// Compares the answers of the last `generate`, of which the first was plain and the second, whose tokens
+    /// are given, steered: what was added to the cache, what else could have come at each token of the steered
     /// answer, and how much attention went to what was added.
     ///
     /// # Errors
@@ -22,6 +22,7 @@ impl WebEngine {
     #[wasm_bindgen(unchecked_return_type = "Inspection")]
     pub async fn inspect(
         &self,
+        answer: Vec<u32>,
         #[wasm_bindgen(
             unchecked_optional_param_type = "(progress: { done: number; total: number }) => void"
         )]
@@ -29,7 +30,9 @@ impl WebEngine {
     ) -> WebResult<JsValue> {
         let look = async |engine: &mut Engine| {
             let mut observer = self.observer(on_progress.as_ref(), INTERVAL);
-            Ok(engine.inspect(PLAIN, STEERED, &mut observer).await?)
+            Ok(engine
+                .inspect(PLAIN, STEERED, &answer, &mut observer)
+                .await?)
         };
         write(&self.with_engine(look).await?)
     }

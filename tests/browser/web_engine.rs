@@ -112,6 +112,7 @@ async fn loads_and_streams_both_lanes() {
     let events = events.borrow();
     let types = types(&events);
     assert_eq!(types[0], "prompt");
+    assert_eq!(get(&events[0], &["tokens", "length"]), 2.0);
     assert!(types.contains(&"prefill".into()));
     assert_eq!(types.iter().filter(|t| *t == "finished").count(), 2);
     for lane in 0..2u32 {
@@ -529,7 +530,12 @@ async fn a_lane_goes_on_with_a_conversation_of_its_own() {
     let anew = engine.generate(request, None).await.expect("one answer");
     assert_eq!(get(&anew, &["timings", "prefillTokens"]), 0.0);
     assert_eq!(get(&anew, &["lanes", "length"]), 1.0);
-    let found = engine.inspect(None).await.expect("an inspection");
+    let steered = js_sys::Uint32Array::new(&of_lane(&anew, "0", "tokens")).to_vec();
+    let found = engine
+        .inspect(steered.clone(), None)
+        .await
+        .expect("an inspection");
+    assert_eq!(get(&found, &["tokens", "length"]), steered.len() as f64);
     let written = of_lane(&anew, "0", "write");
     assert_eq!(get(&found, &["position"]), get(&written, &["position"]));
 }

@@ -123,6 +123,7 @@ fn an_answer_is_made_anew_beside_one_that_stays() {
         let go_on = &mut |_| ControlFlow::Continue(());
         answer(&mut engine, &request(vec![plain(), steered(2.0)]));
         let stays = engine.tokens(0).to_vec();
+        let mut last = Vec::new();
         for strength in [6.0, -3.0] {
             let both = answer(
                 &mut tiny(backend, 2, 200),
@@ -139,6 +140,7 @@ fn an_answer_is_made_anew_beside_one_that_stays() {
             };
             let outcome = block_on(generate(&mut engine, &again, &mut observer)).expect("one");
             assert_eq!(tokens(&outcome), tokens(&both)[1..], "{backend:?}");
+            last.clone_from(&outcome.lanes[0].tokens);
             assert_eq!(outcome.lanes[0].write, both.lanes[1].write);
             assert_eq!(outcome.timings.prefill_tokens, 0, "{backend:?}");
             assert_eq!(engine.tokens(0), stays, "{backend:?}");
@@ -148,7 +150,7 @@ fn an_answer_is_made_anew_beside_one_that_stays() {
             });
             assert!(numbered && events.len() == outcome.lanes[0].tokens.len() + 1);
         }
-        let found = block_on(engine.inspect(0, 1, go_on)).expect("an inspection");
+        let found = block_on(engine.inspect(0, 1, &last, go_on)).expect("an inspection");
         assert_eq!(found.position, 29);
 
         let beyond = Request {

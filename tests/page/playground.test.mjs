@@ -71,6 +71,7 @@ describe('the playground', () => {
     await page.locator('#asked-again').click();
     await settled(page);
     assert.equal((await shown(page, 'steered')).text, dragged);
+    assert.match(await page.locator('#asked-hint').innerText(), /^The same answers as before/);
     await setLongestAnswer(page, 24);
     await setStrength(page, 4);
   });

@@ -1,6 +1,7 @@
 /** Links that bring a question, and answers as text. */
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { ask, modelReady, open, setLongestAnswer, setStrength, settled, shown } from './steps.mjs';
 
@@ -23,7 +24,7 @@ test('a link brings the question and the settings, and loads nothing by itself',
     await page.getByRole('button', { name: 'Copy as Markdown' }).click();
     await page.locator('#share-status', { hasText: 'as Markdown' }).waitFor();
     const text = await clipboard();
-    for (const part of ['**Why & how: #1, 100 %?**', 'Numbered steps × 5.5', ...answers.map((answer) => answer.text.trim())]) {
+    for (const part of ['> Why & how: #1, 100 %?', 'Numbered steps × 5.5', ...answers.map((answer) => answer.text.trim())]) {
       assert.ok(text.includes(part), `${part} in ${text}`);
     }
     await page.getByRole('button', { name: 'Copy a link' }).click();
@@ -39,6 +40,7 @@ test('a link brings the question and the settings, and loads nothing by itself',
     await other.goto(link);
     await other.locator('#notice', { hasText: 'A question was shared with you' }).waitFor();
     assert.match(await other.locator('#notice').innerText(), /Numbered steps × 5\.5/);
+    assert.match(await other.locator('#notice').innerText(), /; Answers: Two; Longest answer: 7\./);
     await other.waitForFunction(() => Number(document.getElementById('notice')?.getBoundingClientRect().bottom) < innerHeight);
     assert.equal(await other.locator('#question').inputValue(), 'Why & how: #1, 100 %?');
     assert.equal(await other.locator('#strength').inputValue(), '5.5');
@@ -48,6 +50,12 @@ test('a link brings the question and the settings, and loads nothing by itself',
     await other.locator('#ask').click();
     await other.locator('#steered .stats', { hasText: '7 tokens' }).waitFor();
     assert.equal((await shown(other, 'steered')).text, answers[1].text);
+    const [file] = await Promise.all([other.waitForEvent('download'), other.getByRole('button', { name: 'Save as JSON' }).click()]);
+    const saved = JSON.parse(await readFile(await file.path(), 'utf8'));
+    assert.equal(saved.model.label, 'SmolLM2 135M Instruct');
+    assert.deepEqual([saved.maxTokens, saved.stopRepeating, saved.sampling.temperature], [7, true, 0]);
+    assert.deepEqual(saved.answers.map((/** @type {any} */ { style, repetitionPenalty, offset }) => [style, repetitionPenalty, offset]), [[null, 1, '\n'], ['stepwise', 1.15, '\n']]);
+    assert.equal(saved.answers[1].text, answers[1].text);
     // Another link in the same tab, and what is written when the tab is loaded again.
     await other.evaluate(() => { location.hash = 'q=Why%20do%20cats%20purr%3F&style=analogy&strength=3'; });
     await other.locator('#notice', { hasText: 'Analogy × 3' }).waitFor();

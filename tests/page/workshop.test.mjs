@@ -69,7 +69,7 @@ describe('a style of the visitor’s own', () => {
     await first.locator('[name=answer]').fill('because the body mends itself');
     await page.click('#workshop-make');
     await idle(page);
-    assert.match(await page.locator('#workshop-status').innerText(), /^Sailor is ready and chosen above\. One half of the examples and the other agree to [\d.]+ %\. Ask something\.$/);
+    assert.match(await page.locator('#workshop-status').innerText(), /^Sailor is ready and chosen above\. One half of the examples and the other agree to [\d.]+ %\. Ask something, or find its strength below\.$/);
     assert.equal(await page.locator('.preset input:checked').inputValue(), 'own-sailor');
     await setLongestAnswer(page, 24);
     await ask(page, QUESTION);
@@ -106,6 +106,14 @@ describe('a style of the visitor’s own', () => {
     assert.equal(await page.locator('#workshop-examples li').count(), 4);
     assert.match(await paste(Array.from({ length: 5 }, () => example)), /^5 examples are taken/);
     assert.equal(await page.locator('#workshop-examples li').count(), 5);
+    // Told before anybody wonders why nothing shows.
+    await page.fill('#workshop-name', 'Unlike');
+    await page.locator('#workshop-examples [name=reasoning]').first().fill('So be it.');
+    await page.click('#workshop-make');
+    await idle(page);
+    assert.match(await status.innerText(), /They do not begin alike/);
+    await page.locator('#workshop-own li', { hasText: 'Unlike' }).getByRole('button', { name: 'Delete' }).click();
+    await page.locator('#workshop-examples [name=reasoning]').first().fill(example.reasoning);
     assert.equal(await page.locator('#workshop-examples [name=reasoning]').first().inputValue(), example.reasoning);
 
     // Whole prompts, which differ in how their example is answered.

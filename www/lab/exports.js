@@ -1,5 +1,6 @@
 /** What came of a measurement, as files: all of it as JSON, its figures as CSV, its picture as PNG. */
 
+import { json } from '../format.js';
 import { download, element } from '../ui/dom.js';
 import { standalone } from './svg.js';
 import { texts } from './texts.js';
@@ -29,7 +30,7 @@ export function createExports(name, measured, complain) {
 
   /** @type {Record<string, () => Blob | Promise<Blob>>} */
   const formats = {
-    json: () => new Blob([JSON.stringify(measured().all, null, 1)], { type: 'application/json' }),
+    json: () => new Blob([json(measured().all)], { type: 'application/json' }),
     csv: () => new Blob([asCsv(measured().table)], { type: 'text/csv' }),
     png: () => asPng(/** @type {SVGElement} */ (chart.querySelector('svg'))),
   };

@@ -16,6 +16,9 @@ const rate = (rate) => (rate ? `${rate.count} of ${rate.of}` : '');
 const withInterval = (found) =>
   found ? `${rate(found)} (${found.interval.map((share) => Math.round(100 * share)).join('–')} %)` : '';
 
+/** @param {number} n @param {string} what one of them is */
+const counted = (n, what) => `${format.count(n)} ${what}${n === 1 ? '' : 's'}`;
+
 /** @param {number} strength */
 const tick = (strength) => (strength === 0 ? 'off' : format.strength(strength));
 
@@ -58,14 +61,14 @@ export const texts = {
     chosen: (label, strength) => `Set above: ${label}, strength ${tick(strength)}.`,
     /** @param {number} strengths @param {number} answers @param {number} cut the share of them that the longest answer ended */
     done: (strengths, answers, cut) => [
-      `Done: ${format.count(answers)} answers at ${strengths} strengths. Bands are 95 % intervals; the fewer the questions, the wider.`,
+      `Done: ${counted(answers, 'answer')} at ${counted(strengths, 'strength')}. Bands are 95 % intervals; the fewer the questions, the wider.`,
       cut > 0.5 ? 'Most answers were cut off, and few of these can be right: let them be longer.' : '',
     ].filter(Boolean).join(' '),
   },
 
   evaluation: {
     /** @param {number} answers */
-    done: (answers) => `Done: ${format.count(answers)} answers. Bars are 95 % intervals; the fewer the questions, the wider.`,
+    done: (answers) => `Done: ${counted(answers, 'answer')}. Bars are 95 % intervals; the fewer the questions, the wider.`,
     picture: 'Shares of answers, with their intervals: the figures of the table.',
     columns: ['Condition', 'Questions', figures.marked, figures.loops, figures.tokens, figures.right],
     /** @param {Row} row */

@@ -25,6 +25,12 @@ const recommendedBy = ({ recommended: { values, keys, firstLayer, lastLayer }, r
   'last-layer': String(lastLayer ?? ''),
 });
 
+/** What a field is called on the page, without what explains it. @param {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} field */
+function nameOf({ labels }) {
+  const words = Array.from(labels?.[0]?.childNodes ?? []).filter(({ nodeType }) => nodeType === Node.TEXT_NODE);
+  return words.map(({ textContent }) => textContent?.trim()).filter(Boolean).join(' ');
+}
+
 export function createAdvanced() {
   const system = element('system', HTMLTextAreaElement);
   const maxTokens = element('max-tokens', HTMLInputElement);
@@ -119,6 +125,26 @@ export function createAdvanced() {
         /** Nothing for the last one that there is. */
         lastLayer: lastLayer === '' ? undefined : Number(lastLayer),
       };
+    },
+
+    /** Where chance has a part, the next answer is another one. */
+    reseed() {
+      if (temperature.valueAsNumber > 0) seed.value = String((seed.valueAsNumber + 1) % 2 ** 32);
+    },
+
+    /** Whether the same question has the same answer. */
+    get isCertain() {
+      return temperature.valueAsNumber === 0;
+    },
+
+    /** What is not as usual, in words. */
+    get changes() {
+      const changed = fields.filter(({ id, value }) => value !== usual[id] && value !== '');
+      const boxed = boxes.filter(([box, isChecked]) => box.checked !== isChecked);
+      return [
+        ...changed.map((field) => texts.advanced.change(nameOf(field), field instanceof HTMLSelectElement ? field.selectedOptions[0].text : field.value)),
+        ...boxed.map(([box]) => texts.advanced.change(nameOf(box), box.checked ? texts.advanced.on : texts.advanced.off)),
+      ];
     },
 
     /** A model has only so many layers. @param {number} layers */

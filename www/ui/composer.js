@@ -116,6 +116,11 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
       return /** @type {View} */ (/** @type {HTMLInputElement | null} */ (views.querySelector('input:checked'))?.value ?? 'two');
     },
 
+    /** The answers that are wanted, as the page names them. */
+    get viewInWords() {
+      return texts.composer.view(views.querySelector('label:has(:checked)')?.textContent?.trim() ?? '');
+    },
+
     /** One that there is, or nothing happens. @param {string} view */
     set view(view) {
       const input = inputOf(view);

@@ -67,10 +67,11 @@ export function announce(text) {
 }
 
 /**
- * Brings an element on the screen, as far as it is not there already, or to its top.
+ * Brings an element on the screen, as far as it is not there already; with its top, where it is larger.
  * @param {string} id
- * @param {'nearest' | 'start'} [block]
+ * @param {'start'} [block] with its top in any case
  */
-export function reveal(id, block = 'nearest') {
-  element(id, HTMLElement).scrollIntoView({ block });
+export function reveal(id, block) {
+  const shown = element(id, HTMLElement);
+  shown.scrollIntoView({ block: block ?? (shown.offsetHeight > innerHeight ? 'start' : 'nearest') });
 }

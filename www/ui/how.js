@@ -12,6 +12,10 @@ const STEPS = /** @type {const} */ (['memory', 'pairs', 'vector', 'write', 'answ
 
 export function createHow() {
   return {
+    clear() {
+      for (const step of STEPS) element(`how-${step}`, HTMLSpanElement).textContent = '';
+    },
+
     /** @param {EngineInfo} info @param {Run} run */
     show(info, run) {
       for (const step of STEPS) element(`how-${step}`, HTMLSpanElement).textContent = texts.how[step](info, run);

@@ -6,15 +6,15 @@ import { copyText, download, element } from './dom.js';
 /**
  * @param {object} shared
  * @param {() => string} shared.link
- * @param {() => boolean} shared.isOwn whether the style is the visitor's own, which a link does not bring
+ * @param {() => string} shared.toSay of the link, once it is copied
  * @param {() => string} shared.text as Markdown
  * @param {() => string} shared.json
  */
-export function createShare({ link, isOwn, text, json }) {
+export function createShare({ link, toSay, text, json }) {
   const root = element('share', HTMLDivElement);
   const status = element('share-status', HTMLParagraphElement);
   const buttons = root.querySelectorAll('button');
-  element('share-link', HTMLButtonElement).addEventListener('click', () => void copy(link(), isOwn() ? texts.share.ownLinkCopied : texts.share.linkCopied));
+  element('share-link', HTMLButtonElement).addEventListener('click', () => void copy(link(), toSay()));
   element('share-text', HTMLButtonElement).addEventListener('click', () => void copy(text(), texts.share.textCopied));
   element('share-json', HTMLButtonElement).addEventListener('click', () => {
     download(new Blob([json()], { type: 'application/json' }), 'cache-steering.json');

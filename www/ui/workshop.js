@@ -9,12 +9,15 @@ import { element, part } from './dom.js';
  * @import { Preset } from '../protocol.js'
  */
 
+/** The lowest strength that shows the examples of the page is 2; from 4 on, their answers drift off. */
+const FIRST_GUESS = { values: 3, keys: 1.5, firstLayer: 1 };
+
 /** More only take longer. */
 const MOST = 40;
 
 /**
  * @typedef {object} Actions
- * @property {(style: Style, items: ContrastItem[], pairs: ContrastivePair[]) => void} onMake
+ * @property {(style: Style, items: ContrastItem[], pairs: ContrastivePair[], beginAlike: boolean) => void} onMake
  * @property {() => void} onStop
  * @property {(file: File) => void} onImport
  * @property {(preset: Preset) => void} onExport
@@ -98,6 +101,7 @@ export function createWorkshopForm(actions) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (busy) {
+      make.textContent = texts.stopping;
       actions.onStop();
       return;
     }
@@ -108,23 +112,25 @@ export function createWorkshopForm(actions) {
       reasoning: value(item, 'reasoning'),
       answer: value(item, 'answer').replace(/\.$/, ''),
     }));
+    const beginnings = pairs.length > 0 ? [begins.value.trim()] : beginningsOf(rows.map(({ reasoning }) => reasoning));
     const items = rows.map(({ question, reasoning, answer }) => ({ question, answer, reasoning: { [id]: reasoning } }));
     actions.onMake(
       {
         id,
         label,
         description: pairs.length > 0 ? texts.workshop.ofPairs(pairs.length) : texts.workshop.description(rows.length),
-        marker: marker(pairs.length > 0 ? [begins.value.trim()] : rows.map(({ reasoning }) => reasoning)),
+        marker: marker(beginnings),
         // Each example is the question once, with the others before it.
         pairs: rows.length,
         shots: Math.min(rows.length - 1, 4),
         offset: '\n',
-        recommended: { values: 4, keys: 2, firstLayer: 1 },
+        recommended: FIRST_GUESS,
         extraction: { keyFrame: 'zero' },
         repetitionPenalty: 1.1,
       },
       pairs.length > 0 ? [] : items,
       pairs,
+      beginnings.length === 1,
     );
   });
   add.addEventListener('click', () => addExample());
@@ -203,17 +209,21 @@ export function createWorkshopForm(actions) {
 const AROUND = String.raw`\s"'“”„‘’«»()\[\]*_#>.,:;!?…–—\-`;
 
 /**
- * A pattern for how all of these begin: the words that they share, or else any of their first words.
+ * How all of these begin: the words that they share, or else any of their first words.
  * @param {string[]} reasonings
  */
-function marker(reasonings) {
+function beginningsOf(reasonings) {
   const words = reasonings.map((text) => text.split(/\s+/));
   const shared = [];
   for (const word of words[0] ?? []) {
     if (shared.length === 2 || !words.every((other) => other[shared.length] === word)) break;
     shared.push(word);
   }
-  const beginnings = shared.length > 0 ? [shared.join(' ')] : [...new Set(words.map(([first]) => first))];
+  return shared.length > 0 ? [shared.join(' ')] : [...new Set(words.map(([first]) => first))];
+}
+
+/** A pattern for texts that begin in one of these ways. @param {string[]} beginnings */
+function marker(beginnings) {
   const escaped = beginnings.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
   // A word ends where it ends: "I" is not "It". Letters of all scripts are none of what may stand around it.
   return `(?i)^[${AROUND}]*(${escaped.join('|')})([${AROUND}]|$)`;
