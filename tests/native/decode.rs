@@ -1,6 +1,8 @@
 //! Decoding: tokens that the device samples by itself, several steps ahead of who reads them.
 
-use crate::tiny_engine::{BACKENDS, prompt, steering, tiny, warm};
+use crate::tiny_engine::{
+    BACKENDS, check_that_lanes_are_as_alone, decode, prefill, prompt, steering, tiny, warm,
+};
 use cache_steering::backend::choose::BackendChoice;
 use cache_steering::backend::cpu::Sampler;
 use cache_steering::engine::DecodeRequest;
@@ -11,7 +13,6 @@ use cache_steering::model::synthetic;
 use cache_steering::steering::Activation;
 use cache_steering::{Engine, Error};
 use pollster::block_on;
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 const LANES: usize = 5;
@@ -20,28 +21,7 @@ fn engine(backend: BackendChoice) -> Engine {
     tiny(backend, LANES, 150)
 }
 
-fn prefill(engine: &mut Engine, lane: usize, tokens: &[u32]) {
-    engine.truncate(lane, 0).expect("a lane");
-    let observer = &mut |_| ControlFlow::Continue(());
-    block_on(engine.prefill(&[(lane, tokens)], observer)).expect("a prefill");
-}
-
-/// Every lane's tokens of one decoding.
-fn decode(engine: &mut Engine, requests: &[DecodeRequest]) -> BTreeMap<usize, Vec<u32>> {
-    engine.start_decode(requests).expect("a start");
-    let mut tokens: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-    loop {
-        let step = block_on(engine.next_step()).expect("a step");
-        if step.is_empty() {
-            return tokens;
-        }
-        for token in step {
-            tokens.entry(token.lane).or_default().push(token.token);
-        }
-    }
-}
-
-/// The same with logits that are read back at each step, sampled by the CPU.
+/// A lane's tokens with logits that are read back at each step, sampled by the CPU.
 fn decode_by_hand(engine: &mut Engine, request: &DecodeRequest) -> Vec<u32> {
     let seen = [engine.tokens(request.lane), &[request.input]].concat();
     let mut sampler =
@@ -89,35 +69,11 @@ fn the_device_samples_what_the_cpu_would_from_its_logits() {
     }
 }
 
-/// Lanes of other prompts, seeds and limits: those that end make the batch smaller, and the others
-/// do not notice.
 #[test]
 fn a_lane_in_a_batch_gives_the_tokens_it_gives_alone() {
     for backend in BACKENDS {
-        let mut engine = engine(backend);
-        let requests: Vec<DecodeRequest> = [(3, 50), (0, 1), (4, 90), (1, 7), (2, 33)]
-            .into_iter()
-            .map(|(lane, limit)| DecodeRequest {
-                lane,
-                input: 40 + lane as u32,
-                sampling: warm(lane as u32),
-                limit,
-                activation: None,
-            })
-            .collect();
-        let fill = |engine: &mut Engine| {
-            for lane in 0..LANES {
-                prefill(engine, lane, &prompt(5 + 11 * lane as u32));
-            }
-        };
-        fill(&mut engine);
-        let together = decode(&mut engine, &requests);
-        for request in requests {
-            fill(&mut engine);
-            let alone = decode(&mut engine, std::slice::from_ref(&request));
-            assert_eq!(together[&request.lane], alone[&request.lane], "{backend:?}");
-            assert!(alone[&request.lane].len() <= request.limit);
-        }
+        let limits = [(3, 50), (0, 1), (4, 90), (1, 7), (2, 33)];
+        check_that_lanes_are_as_alone(&mut engine(backend), &limits);
     }
 }
 

@@ -1,9 +1,8 @@
 //! A KV cache that is cut into other lanes than it was made with, in the same memory.
 
-use crate::tiny_engine::{BACKENDS, prompt, steering, tiny, warm};
+use crate::tiny_engine::{BACKENDS, check_that_lanes_are_as_alone, prompt, steering, tiny, warm};
 use cache_steering::backend::BackendKind;
 use cache_steering::backend::choose::BackendChoice;
-use cache_steering::engine::DecodeRequest;
 use cache_steering::generate::{LaneRequest, Outcome, Request, StopReason, generate};
 use cache_steering::{Engine, Error};
 use pollster::block_on;
@@ -70,49 +69,14 @@ fn a_cache_that_is_cut_anew_is_as_one_that_was_made_so() {
     }
 }
 
-/// Eight lanes in one batch, of which one after another ends.
 #[test]
 fn each_of_eight_lanes_gives_the_tokens_it_gives_alone() {
     for backend in BACKENDS {
         let mut engine = tiny(backend, 2, 400);
         engine.set_lanes(8).expect("eight lanes");
-        let requests: Vec<DecodeRequest> = [9, 30, 1, 17, 44, 23, 5, 38]
-            .into_iter()
-            .enumerate()
-            .map(|(lane, limit)| DecodeRequest {
-                lane,
-                input: 40 + lane as u32,
-                sampling: warm(lane as u32),
-                limit,
-                activation: None,
-            })
-            .collect();
-        let mut decode = |requests: &[DecodeRequest]| {
-            for lane in 0..8 {
-                engine.truncate(lane, 0).expect("a lane");
-                let tokens = prompt(5 + 4 * lane as u32);
-                let observer = &mut |_| ControlFlow::Continue(());
-                block_on(engine.prefill(&[(lane, &tokens)], observer)).expect("a prefill");
-            }
-            engine.start_decode(requests).expect("a start");
-            let mut tokens = vec![Vec::new(); 8];
-            loop {
-                let step = block_on(engine.next_step()).expect("a step");
-                if step.is_empty() {
-                    return tokens;
-                }
-                for token in step {
-                    tokens[token.lane].push(token.token);
-                }
-            }
-        };
-        let together = decode(&requests);
-        for request in requests {
-            let alone = decode(std::slice::from_ref(&request));
-            let lane = request.lane;
-            assert_eq!(together[lane], alone[lane], "{backend:?}, lane {lane}");
-            assert!(alone[lane].len() <= request.limit && !alone[lane].is_empty());
-        }
+        let limits = [9, 30, 1, 17, 44, 23, 5, 38];
+        let limits: Vec<_> = limits.into_iter().enumerate().collect();
+        check_that_lanes_are_as_alone(&mut engine, &limits);
     }
 }
 
