@@ -507,7 +507,8 @@ async fn a_lane_goes_on_with_a_conversation_of_its_own() {
     let result = result.expect("two answers");
     let counts = ["0", "1"].map(|lane| of_lane(&result, lane, "promptTokens").as_f64());
     assert!(counts[0] > counts[1] && counts[1] == prompt);
-    assert_eq!(get(&events.borrow()[0], &["tokens"]).as_f64(), counts[0]);
+    let told = ["0", "1"].map(|lane| get(&events.borrow()[0], &["tokens", lane]).as_f64());
+    assert_eq!(told, counts);
     assert_eq!(get(&result, &["promptTokens"]).as_f64(), counts[0]);
 
     // Lane 1 alone, steered, beside the plain one: they can be compared.
