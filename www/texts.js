@@ -381,14 +381,21 @@ export const texts = {
     ofPairs: (n) => `Your own style, made of ${n} pairs of prompts`,
     /** @param {number} n */
     pairs: (n) => `${format.count(n)} pairs of prompts, as pasted`,
-    /** @param {number} n @param {boolean} arePairs */
-    taken: (n, arePairs) => `${format.count(n)} ${arePairs ? 'pairs' : 'examples'} are taken. Give the style a name, then make the vector.`,
+    /** @param {number} n @param {number} all @param {boolean} arePairs */
+    taken: (n, all, arePairs) =>
+      `${format.count(n)}${n < all ? ` of ${format.count(all)}` : ''} ${arePairs ? 'pairs' : 'examples'} are taken${n < all ? ', as many as there is room for' : ''}. Give the style a name, then make the vector.`,
     list: {
       /** @param {number} line */
-      notJson: (line) => `Line ${line} is no JSON. Each line is one object, with its texts in double quotes.`,
-      /** @param {number} line */
-      notExample: (line) => `Line ${line} has neither the texts "question", "reasoning" and "answer" nor "positive" and "negative".`,
-      mixed: 'Some lines are examples and some are pairs: paste one kind at a time.',
+      notJson: (line) => `Line ${line} is not JSON. Each line is one object, with its texts in double quotes.`,
+      /** @param {string} why */
+      noArray: (why) => `The list is not JSON: ${why}.`,
+      /** @param {number} n */
+      line: (n) => `Line ${n}`,
+      /** @param {number} n */
+      entry: (n) => `Entry ${n}`,
+      /** @param {string} where as line or entry has it */
+      notExample: (where) => `${where} has neither the texts "question", "reasoning" and "answer" nor "positive" and "negative".`,
+      mixed: 'Some are examples and some are pairs: paste one kind at a time.',
       /** @param {number} n */
       tooFew: (n) => `These are ${n}; it takes three or more.`,
     },

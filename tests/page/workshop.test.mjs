@@ -98,12 +98,17 @@ describe('a style of the visitor’s own', () => {
     };
     const example = { question: 'Q?', reasoning: 'Imagine a sea.', answer: 'A' };
     const pair = { positive: 'p', negative: 'n' };
-    assert.match(await paste([example, '{"question":']), /^Line 2 is no JSON/);
+    assert.match(await paste([example, '{"question":']), /^Line 2 is not JSON/);
     assert.match(await paste([example, '', { question: 'Q?' }]), /^Line 3 has neither/);
     assert.match(await paste([example, pair, pair]), /one kind at a time/);
     assert.match(await paste([example]), /^These are 1; it takes three/);
     assert.match(await paste([1, 2, null].map(String)), /^Line 1 has neither/);
+    assert.match(await paste(['[', example]), /^The list is not JSON/);
+    assert.match(await paste([JSON.stringify([example, {}])]), /^Entry 2 has neither/);
     assert.equal(await page.locator('#workshop-examples li').count(), 4);
+    assert.match(await paste([JSON.stringify([example, example, example], null, 2)]), /^3 examples are taken/);
+    assert.equal(await page.locator('#workshop-examples li').count(), 3);
+    assert.match(await paste(Array.from({ length: 41 }, () => example)), /^40 of 41 examples are taken, as many/);
     assert.match(await paste(Array.from({ length: 5 }, () => example)), /^5 examples are taken/);
     assert.equal(await page.locator('#workshop-examples li').count(), 5);
     // Told before anybody wonders why nothing shows.

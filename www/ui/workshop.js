@@ -61,13 +61,17 @@ export function createWorkshopForm(actions) {
     try {
       const read = readExamples(pasteText.value);
       usePairs(read.pairs);
-      if (read.examples.length > 0) {
+      const taken = read.examples.slice(0, MOST);
+      if (taken.length > 0) {
         list.replaceChildren();
-        read.examples.slice(0, MOST).forEach(addExample);
+        taken.forEach(addExample);
       }
       pasteBox.open = false;
-      status.textContent = texts.workshop.taken(read.pairs.length || Math.min(MOST, read.examples.length), read.pairs.length > 0);
-      if (read.pairs.length > 0) begins.focus();
+      const arePairs = read.pairs.length > 0;
+      const all = read.pairs.length + read.examples.length;
+      status.textContent = texts.workshop.taken(read.pairs.length || taken.length, all, arePairs);
+      // What had the focus is hidden now.
+      (arePairs ? begins : name).focus();
     } catch (error) {
       status.textContent = error instanceof Error ? error.message : String(error);
     }
