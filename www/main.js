@@ -16,7 +16,7 @@ import { missing } from './support.js';
 import { asSentence, texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
 import { createComposer } from './ui/composer.js';
-import { announce, element, reveal } from './ui/dom.js';
+import { announce, element, part, reveal } from './ui/dom.js';
 import { createHow } from './ui/how.js';
 import { createInside } from './ui/inside.js';
 import { offerLab } from './ui/lab.js';
@@ -216,6 +216,8 @@ async function start(list, presetsOf, recorded) {
     presetChoice.choose(preset);
     presetChoice.strength = strength;
     restart();
+    // What was clicked is gone.
+    part(element('steered', HTMLElement), '.transcript').focus({ preventScroll: true });
     reveal('comparison');
   }
 
@@ -245,8 +247,12 @@ async function start(list, presetsOf, recorded) {
   }
 
   function stop() {
-    if (waiting !== undefined) forgetQuestion();
-    else if (composer.isBusy) playground.stop();
+    if (waiting !== undefined) {
+      forgetQuestion();
+      if (!recordings.isOver || playground.hasQuestion) return;
+      for (const pane of two) pane.hold(texts.pane.notAsked);
+      announce(texts.pane.notAsked);
+    } else if (composer.isBusy) playground.stop();
   }
 
   function forgetQuestion() {
@@ -331,7 +337,11 @@ async function start(list, presetsOf, recorded) {
 
   /** Of work that needs a model, which may be lost. @param {unknown} error @param {() => void} again */
   function complainOfWork(error, again) {
-    complain(error, () => void whenReady(async () => again()));
+    complain(error, () => void whenReady(async () => {
+      // Where it was wanted, which the model may have taken from the screen.
+      if (document.activeElement !== document.body) document.activeElement?.scrollIntoView({ block: 'nearest' });
+      again();
+    }));
   }
 
   /**
@@ -362,6 +372,7 @@ async function start(list, presetsOf, recorded) {
     };
     notice.show(title, sentence, next && steps[next], error instanceof Error ? error.name : undefined);
     reveal('notice');
+    notice.takeFocus();
   }
 }
 

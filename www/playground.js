@@ -96,7 +96,10 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     onResult(undefined);
     stage.start();
     askedLine.show(what.question, what.turns.length);
-    if (isAsked) reveal('comparison');
+    if (isAsked) {
+      composer.take(what.question);
+      reveal('comparison');
+    }
     announce(texts.status.answering);
     try {
       let answered;
@@ -235,7 +238,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
   function finish(answered, before) {
     const { view, lanes, results, turns } = answered;
     if (session.info) stage.finish(answered, session.info);
-    inside.offer(view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 0);
+    inside.offer(view === 'two' && lanes[1].strength !== 0 && (results[1]?.tokens.length ?? 0) > 0, view !== 'two');
     composer.canFollowUp = view === 'two';
     // Turns are the very same ones only where the same question was asked again.
     const isSame = before?.turns === turns && results.every((result, i) => result?.text === before.results[i]?.text);

@@ -159,6 +159,9 @@ export const texts = {
     off: 'off',
     recommended: 'recommended',
     guess: 'first guess',
+    find: 'Find this style’s lowest strength',
+    /** @param {number} done @param {number} total */
+    finding: (done, total) => `Stop: ${format.count(done)} of ${format.count(total)} tried`,
   },
 
   advanced: {
@@ -211,6 +214,7 @@ export const texts = {
 
   pane: {
     empty: 'The answer will appear here.',
+    notAsked: 'Not asked: you stopped before the model was there. The question is still in its box.',
     waitsForModel: 'Your question is kept until the model is loaded.',
     reading: 'Reading the prompt',
     copy: 'Copy',
@@ -310,9 +314,11 @@ export const texts = {
   inside: {
     look: 'Look inside',
     hint: 'Ask something with steering on: at a strength other than 0.',
+    ofMany: 'It looks into one steered answer: press “Use this” on one of them, or ask for two answers.',
+    ready: 'What is inside is here: the word where steering did most is chosen.',
     /** @param {number} position @param {number} layers @param {number} heads @param {number} largest */
     write: (position, layers, heads, largest) =>
-      `Slot ${format.count(position + 1)} of the memory, ${layers} layers by ${heads} heads. The stronger the colour, the longer what was added is beside what was there; the strongest is ${format.strength(largest)} times as long.`,
+      `Slot ${format.count(position + 1)} of the memory, ${layers} layers by ${heads} heads: layers across, the first on the left, heads down. The stronger the colour, the longer what was added is beside what was there; the strongest is ${format.strength(largest)} times as long.`,
     /** @param {string} what @param {number} largest */
     map: (what, largest) => `Heat map of the change of the ${what}, by layer and head; at the most ${format.strength(largest)} times the length of what was there.`,
     /** @param {number} layer @param {number} head @param {number} change */
@@ -324,7 +330,7 @@ export const texts = {
     candidates: (text, kl) => `In place of “${text}”: a distance of ${format.strength(kl)} nats between the two`,
     /** @param {number} position @param {number} largest */
     attention: (position, largest) =>
-      `What share of its attention each layer gave to slot ${format.count(position + 1)} as it chose a word: words across, layers down, the first on top. The strongest is ${texts.inside.percent(largest)}. Point at a column to choose its word.`,
+      `What share of its attention each layer gave to slot ${format.count(position + 1)} as it chose a word: words across, layers down, the first on top. The strongest is ${texts.inside.percent(largest)}. Click on a column to choose its word.`,
     /** @param {'plain' | 'steered'} side @param {number} largest @param {string} text @param {number} layer */
     attentionMap: (side, largest, text, layer) =>
       `Heat map of the attention to the slot ${side === 'plain' ? 'without' : 'with'} steering, by word and layer; at the most ${texts.inside.percent(largest)}, for “${text}” in layer ${layer}.`,
@@ -373,6 +379,10 @@ export const texts = {
   workshop: {
     make: 'Make the vector',
     calibrate: 'Find its strength',
+    /** @param {number} n */
+    remove: (n) => `Remove example ${n}`,
+    /** @param {string} button @param {string} label */
+    of: (button, label) => `${button}: ${label}`,
     export: 'Export',
     delete: 'Delete',
     /** @param {number} n */
@@ -453,7 +463,7 @@ export const texts = {
     answering: 'The answers are being written.',
     /** @param {number[]} tokens of each answer @param {boolean} stopped */
     done: (tokens, stopped) => {
-      const end = stopped ? 'Stopped' : tokens.length === 2 ? 'Both answers are complete' : `All ${tokens.length} answers are complete`;
+      const end = stopped ? 'Stopped' : tokens.length === 2 ? 'Both answers are here' : `All ${tokens.length} answers are here`;
       return tokens.length === 2 ? `${end}: plain ${tokens[0]} tokens, steered ${tokens[1]} tokens.` : `${end}.`;
     },
   },
@@ -479,7 +489,7 @@ export const texts = {
     noModelTitle: 'That takes the model',
     noModel: 'It is not loaded yet. The button loads it, and then the work begins.',
     busyTitle: 'The model is at work',
-    busy: 'A vector is being made with it, or a measurement runs in the Lab. Wait until that is done, or stop it there, and try again.',
+    busy: 'A vector is being made with it, a strength is looked for, or a measurement runs in the Lab. Wait until that is done, or stop it there, and try again.',
     memory: 'There is not enough memory',
     deviceLost: 'The graphics device is gone',
     gpu: 'The graphics device cannot run it',

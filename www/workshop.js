@@ -1,6 +1,6 @@
 /** Styles of the visitor's own: made of examples, imported, tried out, exported, deleted. */
 
-import { cancelled, noModel } from './engine-client.js';
+import { busy, cancelled, noModel } from './engine-client.js';
 import { explain } from './errors.js';
 import { fetchLines } from './files.js';
 import { texts } from './texts.js';
@@ -8,7 +8,7 @@ import { download, element, reveal } from './ui/dom.js';
 import { createWorkshopForm } from './ui/workshop.js';
 
 /**
- * @import { ContrastItem, ContrastivePair, Style } from './pkg/cache_steering.js'
+ * @import { ContrastItem, ContrastivePair, ExtractProgress, Style } from './pkg/cache_steering.js'
  * @import { EngineClient } from './engine-client.js'
  * @import { Preset } from './protocol.js'
  * @import { KeptVector } from './vector-store.js'
@@ -28,16 +28,26 @@ export function createWorkshop(session, presetChoice, complain) {
   let stopping = false;
   const form = createWorkshopForm({
     onMake: make,
-    onStop() {
-      stopping = true;
-      session.client?.stop();
-    },
+    onStop: stop,
     onImport: importFile,
     onExport: exportFile,
     onDelete: remove,
-    onCalibrate: calibrate,
+    onCalibrate: (preset) => calibrate(preset, false),
   });
-  element('strength-find', HTMLButtonElement).addEventListener('click', () => calibrate(presetChoice.chosen));
+  const find = element('strength-find', HTMLButtonElement);
+  const findStatus = element('strength-status', HTMLParagraphElement);
+  /** Whether the strength is looked for beside the slider. */
+  let isFinding = false;
+  find.textContent = texts.strength.find;
+  find.addEventListener('click', () => (isFinding ? stop() : calibrate(presetChoice.chosen, true)));
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape' && form.busy) stop();
+  });
+
+  function stop() {
+    stopping = true;
+    session.client?.stop();
+  }
 
   /**
    * Does work that nothing else may disturb.
@@ -46,7 +56,10 @@ export function createWorkshop(session, presetChoice, complain) {
    * @param {KeptVector} [replaced] what was there before, in the place of what is made
    */
   async function run(status, work, replaced) {
-    if (form.busy) return;
+    if (form.busy) {
+      complain(busy(), () => void run(status, work, replaced));
+      return;
+    }
     const { client, info } = session;
     if (!client || !info) {
       complain(noModel(), () => void run(status, work, replaced));
@@ -55,18 +68,25 @@ export function createWorkshop(session, presetChoice, complain) {
     form.busy = true;
     form.status = status;
     stopping = false;
+    let said = '';
     try {
-      form.status = await session.work(() => {
+      said = await session.work(() => {
         // A stop that came so early ended an answer, not this.
         if (stopping) throw cancelled();
         return work(client);
       });
+      form.status = said;
       if (replaced) offerUndo(texts.workshop.replaced, replaced);
     } catch (error) {
-      form.status = explain(error) ? '' : texts.workshop.stopped;
+      said = explain(error) ? '' : texts.workshop.stopped;
+      form.status = said;
       complain(error, () => void run(status, work, replaced));
     }
     form.busy = false;
+    if (!isFinding) return;
+    isFinding = false;
+    find.textContent = texts.strength.find;
+    findStatus.textContent = said;
   }
 
   /**
@@ -146,19 +166,26 @@ export function createWorkshop(session, presetChoice, complain) {
     form.show(session.own);
   }
 
-  /** @param {Preset} preset */
-  function calibrate(preset) {
+  /** @param {Preset} preset @param {boolean} isBeside the slider, where it is told, too */
+  function calibrate(preset, isBeside) {
     void run(texts.workshop.calibrating, async (client) => {
-      reveal('workshop-status');
-      await session.vector(preset, form.progress);
+      isFinding = isBeside;
+      if (isBeside) findStatus.textContent = texts.workshop.calibrating;
+      else reveal('workshop-status');
+      /** @param {ExtractProgress} progress */
+      const onProgress = (progress) => {
+        form.progress(progress);
+        if (isBeside) find.textContent = texts.strength.finding(progress.done, progress.total);
+      };
+      await session.vector(preset, onProgress);
       const questions = await fetchLines('vectors/questions/tuning.jsonl');
       // A few, and open ones: the examples of visitors have no choices.
       const open = questions.filter(({ choices }) => !choices);
       const some = open.filter((_, i) => i % 4 === 0).map((question) => JSON.stringify(question));
-      const { strength } = await client.calibrate(preset.id, some.join('\n'), form.progress);
+      const { strength } = await client.calibrate(preset.id, some.join('\n'), onProgress);
       if (!strength) return texts.workshop.notFound;
       await add({ ...preset, recommended: strength, isGuess: false });
-      reveal('strength');
+      if (!isBeside) reveal('strength');
       return texts.workshop.found(strength.values);
     });
   }

@@ -50,7 +50,7 @@ describe('a visit', () => {
       assert.ok(tokens > 0 && tokens <= 160, stats);
     }
     assert.match(await page.locator('#memory-caption').innerText(), /\d+ slots .* was added to the last one: once, in 29 layers/);
-    assert.match(await page.locator('#status').innerText(), /^Both answers are complete: plain \d+ tokens, steered \d+ tokens\.$/);
+    assert.match(await page.locator('#status').innerText(), /^Both answers are here: plain \d+ tokens, steered \d+ tokens\.$/);
   });
 
   test('it looks the same on a phone and on a desktop, by day and by night', async () => {

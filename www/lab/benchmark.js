@@ -107,6 +107,6 @@ export function createBenchmark(backend, onSpeed) {
   }
 
   async function copyResult() {
-    status.textContent = (await copyText(copied, table)) ? texts.benchmark.copied : texts.benchmark.copyByHand;
+    status.textContent = (await copyText(copied, () => table)) ? texts.benchmark.copied : texts.benchmark.copyByHand;
   }
 }

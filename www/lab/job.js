@@ -55,14 +55,26 @@ export function createJob(name, session, complain, work) {
     }
     show(true);
     begun = { at: performance.now(), done: undefined };
-    status.textContent = texts.job.begun;
+    say(texts.job.begun);
     try {
-      status.textContent = await session.work(() => work({ client, info }));
+      say(await session.work(() => work({ client, info })));
     } catch (error) {
-      status.textContent = explain(error) ? '' : texts.job.stopped;
+      say(explain(error) ? '' : texts.job.stopped);
       complain(error, () => void run());
     }
     show(false);
+  }
+
+  /** How far it is; nobody wants to hear each number. @param {string} words */
+  function count(words) {
+    status.setAttribute('aria-live', 'off');
+    status.textContent = words;
+  }
+
+  /** @param {string} words */
+  function say(words) {
+    status.setAttribute('aria-live', 'polite');
+    status.textContent = words;
   }
 
   /** @param {boolean} now */
@@ -77,7 +89,7 @@ export function createJob(name, session, complain, work) {
   /** @param {ExtractProgress} progress of what comes before the answers */
   function preparing({ done, total }) {
     bar.value = done / total;
-    status.textContent = texts.job.preparing(done, total);
+    count(texts.job.preparing(done, total));
     begun.at = performance.now();
   }
 
@@ -87,7 +99,7 @@ export function createJob(name, session, complain, work) {
     begun.done ??= done - 1;
     const made = done - begun.done;
     const left = made < ENOUGH ? undefined : ((performance.now() - begun.at) / made) * ((total - done) / 1000);
-    status.textContent = texts.job.progress(done, total, left);
+    count(texts.job.progress(done, total, left));
   }
 
   return {

@@ -30,6 +30,8 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
   let state = 'asking';
   /** Whether what is written is the question that is shown, changed. */
   let isEdited = false;
+  /** The question that is being answered, or was. */
+  let taken = '';
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -46,8 +48,6 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
     // A keyboard on the screen would cover the answers.
     if (onTouchScreen.matches) question.blur();
     const after = !followUp.checked || followUpLabel.hidden ? 'nothing' : isEdited ? 'same' : 'answers';
-    if (after !== 'nothing') question.value = '';
-    isEdited = false;
     onAsk(text, after);
   }
 
@@ -65,7 +65,7 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
 
   followUp.addEventListener('change', () => {
     question.placeholder = followUp.checked ? texts.composer.followUp : texts.composer.placeholder;
-    if (followUp.checked) question.value = '';
+    if (followUp.checked && question.value.trim() === taken) question.value = '';
     isEdited = false;
     question.focus();
   });
@@ -94,6 +94,14 @@ export function createComposer({ onAsk, onStop, onView, onStartOver }) {
     /** @param {string} text */
     set question(text) {
       question.value = text;
+    },
+
+    /** A question is being answered; one that went on in a conversation makes room for the next. @param {string} text */
+    take(text) {
+      taken = text;
+      if (question.value.trim() !== text) return;
+      if (followUp.checked) question.value = '';
+      isEdited = false;
     },
 
     /** Takes a question back to where it can be changed. @param {string} text @param {boolean} isFollowUp which it stays */

@@ -48,17 +48,24 @@ export function download(contents, name) {
 /**
  * Copies a text.
  * @param {string} text
- * @param {Element} shown what shows it: some browsers allow it only by hand, and it is marked for that
+ * @param {() => Element} show shows it, if it does not show: some browsers allow it only by hand, and it is marked for that
  * @returns {Promise<boolean>} whether it is copied
  */
-export async function copyText(text, shown) {
+export async function copyText(text, show) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    getSelection()?.selectAllChildren(shown);
+    getSelection()?.selectAllChildren(show());
     return false;
   }
+}
+
+/** Hides what may have the focus, which is elsewhere then. @param {HTMLElement} hidden @param {HTMLElement | null} [next] */
+export function hide(hidden, next) {
+  const hadFocus = hidden.contains(document.activeElement);
+  hidden.hidden = true;
+  if (hadFocus) next?.focus({ preventScroll: true });
 }
 
 /** Tells people who listen to the page; not for every token. @param {string} text */

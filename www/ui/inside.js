@@ -2,7 +2,7 @@
 
 import { texts } from '../texts.js';
 import { createAttention } from './attention.js';
-import { create, element, part } from './dom.js';
+import { announce, create, element, hide, part } from './dom.js';
 
 /** @import { Candidate, Inspection } from '../pkg/cache_steering.js' */
 
@@ -57,7 +57,7 @@ export function createInside(onLook) {
     })));
   }
 
-  /** @param {Inspection} inspection */
+  /** @param {Inspection} inspection @returns the word that is chosen: where steering did most */
   function showTokens({ tokens: all }) {
     /** @param {number} i */
     const choose = (i) => {
@@ -76,6 +76,7 @@ export function createInside(onLook) {
     const first = all.indexOf(farthest);
     radio(first).checked = true;
     choose(first);
+    return first;
   }
 
   /** @param {Inspection['tokens'][number]} token */
@@ -93,10 +94,10 @@ export function createInside(onLook) {
   }
 
   return {
-    /** There are new answers, or none. @param {boolean} canLook */
-    offer(canLook) {
+    /** There are new answers, or none. @param {boolean} canLook @param {boolean} [ofMany] whether there are more than two */
+    offer(canLook, ofMany = false) {
       button.disabled = !canLook;
-      hint.textContent = canLook ? '' : texts.inside.hint;
+      hint.textContent = canLook ? '' : ofMany ? texts.inside.ofMany : texts.inside.hint;
       result.hidden = true;
       button.hidden = false;
     },
@@ -113,9 +114,10 @@ export function createInside(onLook) {
       if (!inspection || inspection.tokens.length === 0) return;
       showWrite(inspection);
       attention.show(inspection);
-      showTokens(inspection);
-      button.hidden = true;
+      const farthest = showTokens(inspection);
       result.hidden = false;
+      hide(button, radio(farthest));
+      announce(texts.inside.ready);
     },
   };
 }

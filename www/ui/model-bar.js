@@ -1,7 +1,7 @@
 /** The line that says which model there is, how far its download is, and what it runs on. */
 
 import { texts } from '../texts.js';
-import { announce, element } from './dom.js';
+import { announce, element, hide } from './dom.js';
 
 /**
  * @import { EngineInfo, LoadProgress } from '../pkg/cache_steering.js'
@@ -113,7 +113,7 @@ export function createModelBar({ onLoad, onCancel }) {
     /** @param {ModelEntry} model @param {EngineInfo} info */
     ready(model, info) {
       show('ready', texts.model.ready(model), texts.model.runsOn(info) + (isKept ? '' : ` ${texts.model.unkept}`));
-      button.hidden = true;
+      hide(button, headline);
       announce(texts.status.ready(info));
     },
 

@@ -31,7 +31,8 @@ export function createMultiverse(onUse) {
       part(article, '.pane-note').append(use);
     }
     root.append(article);
-    return createPane(article);
+    // Side by side, answers are compared by how they begin.
+    return createPane(article, false);
   }
 
   return {

@@ -1,6 +1,6 @@
 /** What went wrong, in words, with the next step as a button. */
 
-import { element } from './dom.js';
+import { element, hide } from './dom.js';
 
 export function createNotice() {
   const root = element('notice', HTMLDivElement);
@@ -9,6 +9,8 @@ export function createNotice() {
   const button = element('notice-button', HTMLButtonElement);
   /** @type {string | undefined} */
   let shown;
+  /** What had the focus before the notice. @type {HTMLElement | null} */
+  let before = null;
 
   return {
     /**
@@ -24,15 +26,25 @@ export function createNotice() {
       button.hidden = !nextStep;
       button.textContent = nextStep?.label ?? '';
       button.onclick = () => {
-        root.hidden = true;
+        hide(root, before);
         nextStep?.act();
       };
+      const { activeElement } = document;
+      before = activeElement instanceof HTMLElement && activeElement !== document.body && !root.contains(activeElement) ? activeElement : null;
       root.hidden = false;
     },
 
     /** @param {string} [kind] it is hidden only where it is about an error of this kind */
     hide(kind = shown) {
-      if (kind === shown) root.hidden = true;
+      if (kind === shown) hide(root, before);
+    },
+
+    /** Takes the focus from a button that is not on the screen any more: the next step is here. */
+    takeFocus() {
+      if (button.hidden || !(before instanceof HTMLButtonElement)) return;
+      const { top, bottom } = before.getBoundingClientRect();
+      if (bottom > 0 && top < innerHeight) return;
+      button.focus({ preventScroll: true });
     },
   };
 }

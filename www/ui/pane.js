@@ -3,7 +3,7 @@
 import * as format from '../format.js';
 import { MarkdownView } from '../markdown.js';
 import { texts } from '../texts.js';
-import { copyText, create, part } from './dom.js';
+import { announce, copyText, create, part } from './dom.js';
 
 /** @import { LaneResult, StopReason } from '../pkg/cache_steering.js' */
 
@@ -12,8 +12,8 @@ import { copyText, create, part } from './dom.js';
 /** Who reads along at the end stays there; who scrolled up is left alone. */
 const NEAR_END_PX = 32;
 
-/** @param {HTMLElement} root */
-export function createPane(root) {
+/** @param {HTMLElement} root @param {boolean} [follows] whether it scrolls as the answer grows; else its beginning stays */
+export function createPane(root, follows = true) {
   const note = part(root, '.pane-note');
   const transcript = part(root, '.transcript');
   const turns = part(root, '.turns');
@@ -31,7 +31,8 @@ export function createPane(root) {
 
   copy.textContent = texts.pane.copy;
   copy.addEventListener('click', async () => {
-    copy.textContent = (await copyText(text, answer)) ? texts.pane.copied : texts.pane.copyByHand;
+    copy.textContent = (await copyText(text, () => answer)) ? texts.pane.copied : texts.pane.copyByHand;
+    announce(copy.textContent);
   });
   transcript.addEventListener('scroll', () => transcript.classList.toggle('scrolled', transcript.scrollTop > 0), { passive: true });
 
@@ -65,7 +66,7 @@ export function createPane(root) {
     }
     const atEnd = transcript.scrollHeight - transcript.scrollTop - transcript.clientHeight < NEAR_END_PX;
     view.show(text);
-    if (atEnd) transcript.scrollTop = transcript.scrollHeight;
+    if (follows && atEnd) transcript.scrollTop = transcript.scrollHeight;
     if (tokens > 1) showStats(((tokens - 1) * 1000) / (performance.now() - first));
   }
 

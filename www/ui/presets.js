@@ -49,14 +49,24 @@ export function createPresets(first, onChoose, onChange) {
     mark.style.setProperty('--mark', String(shareOf(preset.recommended.values)));
     onChoose(preset);
     showStrength();
+    bringOn(preset);
+  }
+
+  /** Where the cards are a strip, it shows the one that is chosen. @param {Preset} preset */
+  function bringOn({ id }) {
+    const card = inputOf(id)?.closest('label');
+    if (!card || list.scrollWidth <= list.clientWidth) return;
+    const left = card.offsetLeft - list.offsetLeft;
+    const isShown = left >= list.scrollLeft && left + card.offsetWidth <= list.scrollLeft + list.clientWidth;
+    if (!isShown) list.scrollLeft = left - (list.clientWidth - card.offsetWidth) / 2;
   }
 
   /** @param {Preset} preset */
   function add(preset) {
-    remove(preset.id);
+    const place = inputOf(preset.id)?.closest('label');
     // The same one may come from what is kept.
     if (preset.id === chosen.id) chosen = preset;
-    all = [...all, preset];
+    all = place ? all.map((one) => (one.id === preset.id ? preset : one)) : [...all, preset];
     const describedBy = `preset-${preset.id}`;
     const input = create('input', { type: 'radio', name: 'preset', value: preset.id, checked: preset === chosen });
     input.setAttribute('aria-label', preset.label);
@@ -64,7 +74,9 @@ export function createPresets(first, onChoose, onChange) {
     input.addEventListener('change', () => choose(preset));
     const name = create('span', { className: 'preset-name', textContent: preset.label });
     const description = create('span', { className: 'hint', id: describedBy, textContent: preset.description });
-    list.append(create('label', { className: 'preset' }, input, name, description));
+    const card = create('label', { className: 'preset' }, input, name, description);
+    if (place) place.replaceWith(card);
+    else list.append(card);
   }
 
   /** @param {string} id */

@@ -23,9 +23,11 @@ export function createShare({ link, toSay, text, json }) {
 
   /** @param {string} what @param {string} done */
   async function copy(what, done) {
-    // Should it have to be copied by hand.
-    status.textContent = what;
-    if (await copyText(what, status)) status.textContent = done;
+    const isCopied = await copyText(what, () => {
+      status.textContent = what;
+      return status;
+    });
+    if (isCopied) status.textContent = done;
   }
 
   return {

@@ -2,7 +2,7 @@
 
 import { texts } from '../texts.js';
 import { FEWEST, readExamples } from '../examples.js';
-import { element, part } from './dom.js';
+import { element, hide, part } from './dom.js';
 
 /**
  * @import { ContrastItem, ContrastivePair, Style } from '../pkg/cache_steering.js'
@@ -81,26 +81,34 @@ export function createWorkshopForm(actions) {
   function addExample({ question = '', reasoning = '', answer = '' } = {}) {
     const row = /** @type {DocumentFragment} */ (template.content.cloneNode(true));
     const item = /** @type {HTMLLIElement} */ (row.firstElementChild);
-    for (const [field, value] of Object.entries({ question, reasoning, answer })) {
-      const input = /** @type {HTMLInputElement} */ (item.querySelector(`[name=${field}]`));
-      input.value = value;
+    for (const [name, value] of Object.entries({ question, reasoning, answer })) {
+      field(item, name).value = value;
     }
     part(item, 'button').addEventListener('click', () => {
+      const next = item.nextElementSibling ?? item.previousElementSibling;
       item.remove();
       showCount();
+      (/** @type {HTMLElement | null | undefined} */ (next?.querySelector('button:enabled')) ?? add).focus();
     });
     list.append(item);
     showCount();
+    return item;
   }
 
   function showCount() {
     const count = list.children.length;
     add.disabled = count >= MOST;
-    for (const button of list.querySelectorAll('button')) button.disabled = count <= FEWEST;
+    for (const [i, button] of list.querySelectorAll('button').entries()) {
+      button.disabled = count <= FEWEST;
+      button.setAttribute('aria-label', texts.workshop.remove(i + 1));
+    }
   }
 
-  /** What one example says. @param {Element} item @param {string} field */
-  const value = (item, field) => /** @type {HTMLInputElement} */ (item.querySelector(`[name=${field}]`)).value.trim();
+  /** @param {Element} item @param {string} name */
+  const field = (item, name) => /** @type {HTMLInputElement} */ (item.querySelector(`[name=${name}]`));
+
+  /** What one example says. @param {Element} item @param {string} name */
+  const value = (item, name) => field(item, name).value.trim();
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
@@ -137,21 +145,25 @@ export function createWorkshopForm(actions) {
       beginnings.length === 1,
     );
   });
-  add.addEventListener('click', () => addExample());
+  add.addEventListener('click', () => field(addExample(), 'question').focus());
   element('workshop-take', HTMLButtonElement).addEventListener('click', take);
-  element('workshop-back', HTMLButtonElement).addEventListener('click', () => usePairs([]));
+  element('workshop-back', HTMLButtonElement).addEventListener('click', () => {
+    usePairs([]);
+    field(list.children[0], 'question').focus();
+  });
   file.addEventListener('change', () => {
     const [chosen] = file.files ?? [];
     file.value = '';
     if (chosen) actions.onImport(chosen);
   });
 
-  /** @param {string} label @param {() => void} act */
-  function button(label, act) {
+  /** @param {string} label @param {Preset} preset @param {() => void} act */
+  function button(label, preset, act) {
     const made = document.createElement('button');
     made.type = 'button';
     made.className = 'button quiet';
     made.textContent = label;
+    made.setAttribute('aria-label', texts.workshop.of(label, preset.label));
     made.addEventListener('click', act);
     return made;
   }
@@ -174,8 +186,9 @@ export function createWorkshopForm(actions) {
 
     /** @param {string} text */
     set status(text) {
+      status.setAttribute('aria-live', 'polite');
       status.textContent = text;
-      undo.hidden = true;
+      hide(undo, make);
     },
 
     /** Offers a step beside the status, until there is another one. @param {string} label @param {() => void} act */
@@ -183,11 +196,15 @@ export function createWorkshopForm(actions) {
       undo.textContent = label;
       undo.onclick = act;
       undo.hidden = false;
+      // Who deletes something has lost what had the focus.
+      if (document.activeElement === document.body) undo.focus({ preventScroll: true });
     },
 
     /** @param {{ done: number, total: number, stability?: number }} progress */
     progress({ done, total, stability }) {
       bar.value = done / total;
+      // Nobody wants to hear each number.
+      status.setAttribute('aria-live', 'off');
       status.textContent = texts.workshop.progress(done, total, stability);
     },
 
@@ -199,9 +216,9 @@ export function createWorkshopForm(actions) {
         label.textContent = preset.label;
         item.append(
           label,
-          button(texts.workshop.calibrate, () => actions.onCalibrate(preset)),
-          button(texts.workshop.export, () => actions.onExport(preset)),
-          button(texts.workshop.delete, () => actions.onDelete(preset)),
+          button(texts.workshop.calibrate, preset, () => actions.onCalibrate(preset)),
+          button(texts.workshop.export, preset, () => actions.onExport(preset)),
+          button(texts.workshop.delete, preset, () => actions.onDelete(preset)),
         );
         return item;
       }));
