@@ -339,7 +339,7 @@ async function start(list, presetsOf, recorded) {
   function complainOfWork(error, again) {
     complain(error, () => void whenReady(async () => {
       // Where it was wanted, which the model may have taken from the screen.
-      if (document.activeElement !== document.body) document.activeElement?.scrollIntoView({ block: 'nearest' });
+      if (document.activeElement !== document.body) document.activeElement?.scrollIntoView({ block: 'center' });
       again();
     }));
   }
