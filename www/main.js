@@ -185,6 +185,7 @@ async function start(list, presetsOf, recorded) {
     composer.view = 'two';
     composer.edit('', false);
     presetChoice.choose(presetChoice.all[0]);
+    recordings.begin();
     announce(texts.status.startedOver);
   }
 
@@ -383,7 +384,7 @@ async function start(list, presetsOf, recorded) {
  */
 const presetOf = (style) => {
   const { id, label, description, recommended, repetitionPenalty } = style;
-  return { id, label, description, recommended, repetitionPenalty, style };
+  return { id, label, description, recommended, isGuess: true, repetitionPenalty, style };
 };
 
 async function main() {

@@ -20,10 +20,15 @@ const TOKEN_MS = 60;
 export function createRecordings(recordings, presets, { plain, steered, memory }) {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer;
-  let isOver = recordings.length === 0;
+  let isOver = true;
   const player = createPlayer(recordings.map(({ question }) => question), play);
   const still = matchMedia('(prefers-reduced-motion: reduce)');
-  if (!isOver) {
+  begin();
+
+  /** Shows the first one, whose words come once they can be seen. */
+  function begin() {
+    if (recordings.length === 0) return;
+    isOver = false;
     const start = show(0);
     player.whenSeen(() => isOver || start());
   }
@@ -77,6 +82,8 @@ export function createRecordings(recordings, presets, { plain, steered, memory }
     get isOver() {
       return isOver;
     },
+
+    begin,
 
     /** Makes room for answers of the visitor's own. */
     end() {

@@ -305,7 +305,7 @@ export const texts = {
         [format.milliseconds(firstTokenMs), `after the request${away}`],
         written ? [steeringMs > 0 ? format.microseconds(1000 * steeringMs) : 'under 1 ms', decoded ? `once, beside ${format.milliseconds(perToken)} for every token` : 'once'] : ['none', 'the strength is off'],
         decoded ? [format.rate(1000 / perToken), `steps/s, ${atOnce} a step${away}`] : ['none', ''],
-        [format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of the processor'],
+        [format.size(memory.gpu + memory.wasm), memory.gpu > 0 ? `${format.size(memory.gpu)} of it on the GPU` : 'of RAM'],
         backend === 'gpu' ? ['GPU', device + (software ? ', computes in software' : '')] : ['CPU', device.replace('CPU, ', '')],
       ]).map(([figure, meaning], i) => [texts.numbers.names[i], figure, meaning]);
     },
@@ -325,9 +325,9 @@ export const texts = {
     cell: (layer, head, change) => `layer ${layer}, head ${head}: ${format.strength(change)} ×`,
     /** @param {string} first @param {number} kl */
     words: (first, kl) =>
-      `Underlined is where steering moved what comes next. It did most at “${first}” (${format.strength(kl)} nats); the rest follows from the words that are there by then. Choose a word to see what else could have come.`,
+      `Underlined is where steering moved what comes next. It did most at “${first}” (a KL divergence of ${format.strength(kl)} nats; 0 is the same); the rest follows from the words that are there by then. Choose a word to see what else could have come.`,
     /** @param {string} text @param {number} kl */
-    candidates: (text, kl) => `In place of “${text}”: a distance of ${format.strength(kl)} nats between the two`,
+    candidates: (text, kl) => `In place of “${text}”: a KL divergence of ${format.strength(kl)} nats between the two`,
     /** @param {number} position @param {number} largest */
     attention: (position, largest) =>
       `What share of its attention each layer gave to slot ${format.count(position + 1)} as it chose a word: words across, layers down, the first on top. The strongest is ${texts.inside.percent(largest)}. Click on a column to choose its word.`,

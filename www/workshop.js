@@ -184,7 +184,11 @@ export function createWorkshop(session, presetChoice, complain) {
       const some = open.filter((_, i) => i % 4 === 0).map((question) => JSON.stringify(question));
       const { strength } = await client.calibrate(preset.id, some.join('\n'), onProgress);
       if (!strength) return texts.workshop.notFound;
-      await add({ ...preset, recommended: strength, isGuess: false });
+      if (preset.own) await add({ ...preset, recommended: strength, isGuess: false });
+      else {
+        presetChoice.choose(preset);
+        presetChoice.strength = strength.values;
+      }
       if (!isBeside) reveal('strength');
       return texts.workshop.found(strength.values);
     });

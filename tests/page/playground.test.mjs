@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { ask, modelReady, notice, open, send, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
+import { ask, modelReady, notice, open, recordings, send, setLongestAnswer, setStrength, settled, shown, streaming } from './steps.mjs';
 
 /** @import { Page } from 'playwright-core' */
 
@@ -323,19 +323,25 @@ describe('the playground', () => {
     }
   });
 
-  test('starting over ends what comes, and nothing of it is left', async () => {
+  test('starting over ends what comes, and the recordings are there again', async () => {
     await page.locator('#views').getByLabel('Two').check();
     await settled(page);
     await setLongestAnswer(page, 400);
     await ask(page, QUESTION);
     await streaming(page, 'steered');
+    await page.emulateMedia({ reducedMotion: 'reduce' });
     await page.locator('#start-over').click();
     await settled(page);
     await page.locator('#asked').waitFor({ state: 'hidden' });
+    await page.locator('#recording').scrollIntoViewIfNeeded();
+    await page.locator('#plain .stats', { hasText: 'tokens' }).waitFor();
     await page.waitForTimeout(300);
+    const [first] = recordings;
     for (const side of /** @type {const} */ (['plain', 'steered'])) {
-      assert.deepEqual(await shown(page, side), { text: 'The answer will appear here.', stats: '', tokens: 0 });
+      const { text, tokens } = await shown(page, side);
+      assert.deepEqual({ text: text.trim(), tokens }, { text: first[side].pieces.join('').trim(), tokens: first[side].pieces.length });
     }
+    await page.emulateMedia({ reducedMotion: null });
   });
 
   test('a text that falls apart is told of, with what to do', async () => {

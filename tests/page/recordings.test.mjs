@@ -1,12 +1,8 @@
 /** What the page shows before any model is there: recorded answers. */
 
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { ask, layoutShift, modelReady, open, setLongestAnswer, settled, shown, streaming, watchLayout } from './steps.mjs';
-
-/** @type {import('../../www/protocol.js').Recording[]} */
-const recordings = JSON.parse(await readFile(new URL('../../vectors/recordings.json', import.meta.url), 'utf8'));
+import { ask, layoutShift, modelReady, open, recordings, setLongestAnswer, settled, shown, streaming, watchLayout } from './steps.mjs';
 
 test('a recording replays token by token, marked as one, without any download', async () => {
   const { page, close } = await open();

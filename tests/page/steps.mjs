@@ -1,8 +1,12 @@
 /** What a visitor does with the page, and what they see, in words. */
 
+import { readFile } from 'node:fs/promises';
 import { launch, servedAt } from './harness.mjs';
 
 /** @import { Page } from 'playwright-core' */
+
+/** What the page replays. @type {import('../../www/protocol.js').Recording[]} */
+export const recordings = JSON.parse(await readFile(new URL('../../vectors/recordings.json', import.meta.url), 'utf8'));
 
 /**
  * Opens the page and waits until it is ready for a question.

@@ -18,11 +18,13 @@ export function createPlayer(questions, onPlay) {
     return button;
   });
   choices.replaceChildren(...buttons);
-  root.hidden = questions.length === 0;
+  /** @type {IntersectionObserver | undefined} */
+  let observer;
 
   return {
     /** @param {number} index @param {string} text @param {string[]} made the commands */
     show(index, text, made) {
+      root.hidden = false;
       caption.replaceChildren(create('b', { textContent: texts.recording.tag }), ` ${text}`);
       commands.textContent = made.join('\n');
       buttons.forEach((button, i) => button.setAttribute('aria-pressed', String(i === index)));
@@ -34,9 +36,10 @@ export function createPlayer(questions, onPlay) {
 
     /** Once the answers are on the screen. @param {() => void} act */
     whenSeen(act) {
-      const observer = new IntersectionObserver(([{ isIntersecting }]) => {
+      observer?.disconnect();
+      observer = new IntersectionObserver(([{ isIntersecting }], seeing) => {
         if (!isIntersecting) return;
-        observer.disconnect();
+        seeing.disconnect();
         act();
       });
       observer.observe(root);
