@@ -219,7 +219,7 @@ async function start(list, presetsOf, recorded) {
     restart();
     // What was clicked is gone.
     part(element('steered', HTMLElement), '.transcript').focus({ preventScroll: true });
-    reveal('comparison');
+    stage.reveal();
   }
 
   /** @param {string} question @param {After} after */

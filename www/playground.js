@@ -4,7 +4,7 @@ import { messagesOf } from './conversation.js';
 import { busy } from './engine-client.js';
 import { laneOptions, lanesOf } from './lanes.js';
 import { texts } from './texts.js';
-import { announce, reveal } from './ui/dom.js';
+import { announce } from './ui/dom.js';
 import { createAsked } from './ui/asked.js';
 import { SIDES } from './ui/stage.js';
 
@@ -98,7 +98,7 @@ export function createPlayground({ session, presetChoice, advanced, composer, st
     askedLine.show(what.question, what.turns.length);
     if (isAsked) {
       composer.take(what.question);
-      reveal('comparison');
+      stage.reveal();
     }
     announce(texts.status.answering);
     try {

@@ -323,6 +323,24 @@ describe('the playground', () => {
     }
   });
 
+  test('on a phone both answers are on the screen as they come, and Stop with them', async () => {
+    await page.locator('#views').getByLabel('Two').check();
+    await settled(page);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await setLongestAnswer(page, 400);
+    await ask(page, QUESTION);
+    await streaming(page, 'steered');
+    await page.waitForFunction(() => ['#plain .transcript', '#steered .transcript', '#ask'].every((selector) => {
+      const { top, bottom } = /** @type {HTMLElement} */ (document.querySelector(selector)).getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    }));
+    assert.notEqual(await page.locator('#composer').getAttribute('data-state'), 'asking', 'they are not there yet');
+    await page.keyboard.press('Escape');
+    await settled(page);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await setLongestAnswer(page, 24);
+  });
+
   test('starting over ends what comes, and the recordings are there again', async () => {
     await page.locator('#views').getByLabel('Two').check();
     await settled(page);

@@ -3,6 +3,7 @@
 import { adviceFor } from '../advice.js';
 import { penaltyOf } from '../lanes.js';
 import { texts } from '../texts.js';
+import { element, reveal } from './dom.js';
 import { createMultiverse } from './multiverse.js';
 import { createNumbers } from './numbers.js';
 
@@ -66,6 +67,12 @@ export function createStage({ two, memory, advanced, onUse }) {
       const [plain, steered] = lanes;
       two[0].note = texts.pane.plainNote(penaltyOf(plain, advanced));
       two[1].note = texts.pane.steeredNote(steered.preset.label, steered.strength, penaltyOf(steered, advanced));
+    },
+
+    /** Brings the answers on the screen; where it has no room for the picture above them, too, without that. */
+    reveal() {
+      const isLarge = element('comparison', HTMLElement).offsetHeight > innerHeight;
+      reveal(isLarge && panes === two ? 'panes' : 'comparison');
     },
 
     /** Says what takes its time before an answer can come. @param {string} words */
