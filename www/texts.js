@@ -323,6 +323,8 @@ export const texts = {
     map: (what, largest) => `Heat map of the change of the ${what}, by layer and head; at the most ${format.strength(largest)} times the length of what was there.`,
     /** @param {number} layer @param {number} head @param {number} change */
     cell: (layer, head, change) => `layer ${layer}, head ${head}: ${format.strength(change)} ×`,
+    /** @param {number} heads @returns {string[]} of the table of the write */
+    columns: (heads) => ['Layer', ...['Values', 'Keys'].flatMap((what) => Array.from({ length: heads }, (_, head) => `${what}, head ${head}`))],
     /** @param {string} first @param {number} kl */
     words: (first, kl) =>
       `Underlined is where steering moved what comes next. It did most at “${first}” (a KL divergence of ${format.strength(kl)} nats; 0 is the same); the rest follows from the words that are there by then. Choose a word to see what else could have come.`,

@@ -43,6 +43,15 @@ test('the write is drawn, and each word is shown with what else could have come'
     // The first layer is not steered, and something else is the largest.
     assert.deepEqual([heat[0], heat[30], heat[60]], [0, 0, 0]);
     assert.equal(Math.max(...heat), 1);
+    // The same is there for who sees no colours.
+    await page.locator('.inside-numbers summary').press('Enter');
+    const figures = await page.locator('#inside-table tbody tr').evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll('td')].map((td) => Number(td.textContent))));
+    assert.deepEqual([figures.length, figures[0]], [30, [0, 0, 0, 0, 0, 0]]);
+    const largest = Math.max(...figures.flat());
+    assert.match(await page.locator('#inside-write').innerText(), new RegExp(`the strongest is ${largest} times`));
+    for (const [layer, row] of figures.entries()) for (const head of [0, 1, 2]) {
+      assert.ok(Math.abs(row[head] / largest - heat[30 * head + layer]) < 0.01);
+    }
 
     const answer = await page.locator('#steered .answer').innerText();
     const words = await page.locator('#inside-tokens span').allTextContents();

@@ -4,7 +4,7 @@ import { CRASH, EngineClient } from '../engine-client.js';
 import { explain } from '../errors.js';
 import { texts as pageTexts } from '../texts.js';
 import { copyText, element } from '../ui/dom.js';
-import { tableRow } from './table.js';
+import { tableRow } from '../ui/table.js';
 import { texts } from './texts.js';
 
 /** @import { BackendChoice, BenchmarkRequest, BenchmarkResult } from '../pkg/cache_steering.js' */

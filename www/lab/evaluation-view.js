@@ -3,7 +3,7 @@
 import { element } from '../ui/dom.js';
 import { drawIntervals } from './intervals.js';
 import { keepDrawn } from './svg.js';
-import { tableRow } from './table.js';
+import { tableRow } from '../ui/table.js';
 import { texts } from './texts.js';
 
 /**

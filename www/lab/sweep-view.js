@@ -4,7 +4,7 @@ import { texts as pageTexts } from '../texts.js';
 import { element } from '../ui/dom.js';
 import { drawCurves, lookAt } from './curves.js';
 import { keepDrawn } from './svg.js';
-import { tableRow } from './table.js';
+import { tableRow } from '../ui/table.js';
 import { texts } from './texts.js';
 
 /**

@@ -1,8 +1,10 @@
 /** "Inside the cache": the change of the slot as heat maps, the tokens with what else could have come. */
 
+import * as format from '../format.js';
 import { texts } from '../texts.js';
 import { createAttention } from './attention.js';
 import { announce, create, element, hide, part } from './dom.js';
+import { tableRow } from './table.js';
 
 /** @import { Candidate, Inspection } from '../pkg/cache_steering.js' */
 
@@ -21,6 +23,7 @@ export function createInside(onLook) {
   const tokens = element('inside-tokens', HTMLDivElement);
   const table = element('inside-candidates', HTMLTableElement);
   const { caption, tBodies: [body] } = table;
+  const { tHead, tBodies: [changes] } = element('inside-table', HTMLTableElement);
   const attention = createAttention((i) => {
     const input = radio(i);
     input.click();
@@ -42,6 +45,8 @@ export function createInside(onLook) {
     write.textContent = texts.inside.write(position, values.length, values[0]?.length ?? 0, largest);
     drawMap('inside-values', 'values', values, largest);
     drawMap('inside-keys', 'keys', keys, largest);
+    tHead?.replaceChildren(tableRow(texts.inside.columns(values[0]?.length ?? 0), 'col'));
+    changes.replaceChildren(...values.map((heads, layer) => tableRow([String(layer), ...[...heads, ...keys[layer]].map(format.strength)], 'row')));
   }
 
   /** @param {string} id @param {string} what @param {number[][]} layers @param {number} largest */
