@@ -114,7 +114,8 @@ export const texts = {
       nothingFits: 'By what the browser says of its memory, this device may not hold any of these. The smallest one is the one to try.',
     },
     recommended: 'Recommended for this device',
-    source: 'About the model',
+    /** @param {ModelEntry} model */
+    source: ({ label }) => `About ${label}`,
     /** @param {boolean} onGpu @param {number | undefined} needs */
     memory: (onGpu, needs) => needs === undefined ? '' : `Takes about ${format.size(needs)} of memory on the ${onGpu ? 'GPU' : 'CPU'}`,
     /** @param {number | undefined} needs @param {number | undefined} has */

@@ -71,14 +71,17 @@ export function createModels({ onChoose, onFiles, onAddress, onBackend, onForget
     show(models, chosen, notes, why) {
       reason.textContent = why;
       const focused = list.contains(document.activeElement);
-      list.replaceChildren(...models.map((model) => {
+      list.replaceChildren(...models.map((model, i) => {
         const input = create('input', { type: 'radio', name: 'model', value: model.id, checked: model === chosen });
         input.addEventListener('change', () => onChoose(model));
-        const lines = [texts.models.about(model), ...notes(model)].filter(Boolean);
+        const lines = [texts.models.about(model), ...notes(model)].filter(Boolean)
+          .map((line, j) => create('span', { className: 'hint', id: `model-${i}-${j}`, textContent: line }));
+        input.setAttribute('aria-label', model.label);
+        input.setAttribute('aria-describedby', lines.map(({ id }) => id).join(' '));
         const choice = create('label', { className: 'model-choice' }, input, create('span', {},
           create('strong', { textContent: model.label }),
-          ...lines.map((line) => create('span', { className: 'hint', textContent: line })),
-          ...(model.source ? [create('a', { className: 'hint', href: model.source, textContent: texts.models.source })] : [])));
+          ...lines,
+          ...(model.source ? [create('a', { className: 'hint', href: model.source, textContent: texts.models.source(model) })] : [])));
         if (!model.own) return choice;
         const forget = create('button', { type: 'button', className: 'link', textContent: texts.models.forget });
         forget.addEventListener('click', () => onForget(model));
