@@ -16,7 +16,7 @@ import { missing } from './support.js';
 import { asSentence, texts } from './texts.js';
 import { createAdvanced } from './ui/advanced.js';
 import { createComposer } from './ui/composer.js';
-import { announce, element, part, reveal } from './ui/dom.js';
+import { announce, breathe, element, part, reveal } from './ui/dom.js';
 import { createHow } from './ui/how.js';
 import { createInside } from './ui/inside.js';
 import { offerLab } from './ui/lab.js';
@@ -54,7 +54,9 @@ function backendOfAddress() {
  * @param {Recording[]} recorded
  */
 async function start(list, presetsOf, recorded) {
+  await breathe();
   const models = await createModelChoice(list, asked.get('model'), backendOfAddress(), { onChange: changeModel, onNews: showIdle, isBusy: () => composer.isBusy });
+  await breathe();
   const session = new Session(models.chosen, models.backend);
   const notice = createNotice();
   const advanced = createAdvanced();

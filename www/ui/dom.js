@@ -61,6 +61,9 @@ export async function copyText(text, show) {
   }
 }
 
+/** Lets the browser draw and answer the visitor before more is done. @returns {Promise<void>} */
+export const breathe = () => new Promise((resolve) => setTimeout(resolve));
+
 /** Hides what may have the focus, which is elsewhere then. @param {HTMLElement} hidden @param {HTMLElement | null} [next] */
 export function hide(hidden, next) {
   const hadFocus = hidden.contains(document.activeElement);

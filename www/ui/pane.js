@@ -26,6 +26,7 @@ export function createPane(root, follows = true) {
   let asked = 0;
   let first = 0;
   let tokens = 0;
+  let isAtEnd = true;
   /** The frame for which the answer is to be drawn. @type {number | undefined} */
   let frame;
 
@@ -34,7 +35,13 @@ export function createPane(root, follows = true) {
     copy.textContent = (await copyText(text, () => answer)) ? texts.pane.copied : texts.pane.copyByHand;
     announce(copy.textContent);
   });
-  transcript.addEventListener('scroll', () => transcript.classList.toggle('scrolled', transcript.scrollTop > 0), { passive: true });
+  transcript.addEventListener('scroll', () => {
+    const { scrollTop, scrollHeight, clientHeight } = transcript;
+    transcript.classList.toggle('scrolled', scrollTop > 0);
+    isAtEnd = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+  }, { passive: true });
+  // What has grown is laid out by then: nothing is laid out twice for it.
+  if (follows) new ResizeObserver(() => { if (isAtEnd) transcript.scrollTop = transcript.scrollHeight; }).observe(answer);
 
   /** @param {string} words shown in place of an answer @param {boolean} streaming */
   function wait(words, streaming) {
@@ -64,9 +71,7 @@ export function createPane(root, follows = true) {
       answer.replaceChildren();
       answer.classList.remove('waiting');
     }
-    const atEnd = transcript.scrollHeight - transcript.scrollTop - transcript.clientHeight < NEAR_END_PX;
     view.show(text);
-    if (follows && atEnd) transcript.scrollTop = transcript.scrollHeight;
     if (tokens > 1) showStats(((tokens - 1) * 1000) / (performance.now() - first));
   }
 
@@ -127,7 +132,8 @@ export function createPane(root, follows = true) {
         }));
       }
       wait(texts.pane.reading, true);
-      transcript.scrollTop = turns.childElementCount > 0 ? transcript.scrollHeight : 0;
+      isAtEnd = true;
+      if (turns.childElementCount > 0) transcript.scrollTop = transcript.scrollHeight;
       stats.replaceChildren();
     },
 

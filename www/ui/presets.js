@@ -49,7 +49,7 @@ export function createPresets(first, onChoose, onChange) {
     mark.style.setProperty('--mark', String(shareOf(preset.recommended.values)));
     onChoose(preset);
     showStrength();
-    bringOn(preset);
+    requestAnimationFrame(() => bringOn(preset));
   }
 
   /** Where the cards are a strip, it shows the one that is chosen. @param {Preset} preset */
