@@ -301,6 +301,31 @@ describe('the playground', () => {
     assert.deepEqual(session.problems, []);
   });
 
+  test('an answer is followed to its end, but not away from who reads further up', async () => {
+    await setLongestAnswer(page, 400);
+    await ask(page, 'Tell me a long story about a fox and a raven.');
+    const transcript = page.locator('#steered .transcript');
+    const fromEnd = () => transcript.evaluate(({ scrollTop, scrollHeight, clientHeight }) => scrollHeight - scrollTop - clientHeight);
+    const isHidden = (/** @type {number} */ pixels) => page.waitForFunction((pixels) => {
+      const { scrollHeight = 0, clientHeight = 0 } = document.querySelector('#steered .transcript') ?? {};
+      return scrollHeight - clientHeight > pixels;
+    }, pixels);
+    await isHidden(60);
+    assert.ok(await fromEnd() < 2);
+    await transcript.evaluate((transcript) => { transcript.scrollTop = 0; });
+    const further = await fromEnd() + 40;
+    await isHidden(further);
+    assert.ok(await fromEnd() >= further, 'the reader was taken along');
+    await transcript.evaluate((transcript) => { transcript.scrollTop = transcript.scrollHeight; });
+    await isHidden(further + 60);
+    assert.ok(await fromEnd() < 2);
+    await page.keyboard.press('Escape');
+    await settled(page);
+    await setLongestAnswer(page, 24);
+    await ask(page, QUESTION);
+    await settled(page);
+  });
+
   test('while answers stream, no task keeps the page from drawing for more than 50 ms', async () => {
     for (const view of ['Two', 'Eight strengths']) {
       await page.locator('#views').getByLabel(view).check();
